@@ -1,0 +1,1 @@
+"""What runs in the office: the web dashboard over the result store."""

@@ -1,0 +1,1 @@
+"""What runs at the depot: scene labels, fused timeline, events, verdicts and scores."""

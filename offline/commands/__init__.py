@@ -1,0 +1,1 @@
+"""The subcommands of `gradewise-offline`, one a module."""

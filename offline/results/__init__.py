@@ -1,0 +1,1 @@
+"""The result store: what the scoring stage writes and the dashboard reads."""

@@ -1,0 +1,1 @@
+"""Training, evaluation and synthetic data for the road scene network (extras `train`, `synth`)."""

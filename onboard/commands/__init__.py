@@ -1,0 +1,1 @@
+"""The subcommands of `gradewise-onboard`, one a module."""
