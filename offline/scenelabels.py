@@ -1,0 +1,44 @@
+"""What the road scene network said along a trip."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class SceneLabels:
+    """The heads' calibrated probabilities, one row a labelled frame, in order of time.
+
+    Attributes
+    ----------
+    t_mono_ns : ndarray of int64, shape (n,)
+        Capture times (CLOCK_MONOTONIC of the trip).
+    frame : ndarray of int64, shape (n,)
+        Index of the frame in the trip's video.
+    p_slope : ndarray of float32, shape (n, 3)
+        In the order of `roadscene.SLOPES`. NaN where the picture was unreadable.
+    p_course : ndarray of float32, shape (n, 4)
+        In the order of `roadscene.COURSES`.
+    slope_threshold, course_threshold : float
+        Confidence under which the model's card says that a head is undetermined.
+    model_name, model_sha256 : str
+        Which network spoke.
+    yaw_rate_rad_s : ndarray of float32, shape (n,), optional
+        Yaw rate seen in the pictures, left positive, NaN where it could not be told.
+    """
+
+    t_mono_ns: NDArray[np.int64]
+    frame: NDArray[np.int64]
+    p_slope: NDArray[np.float32]
+    p_course: NDArray[np.float32]
+    slope_threshold: float
+    course_threshold: float
+    model_name: str
+    model_sha256: str
+    yaw_rate_rad_s: NDArray[np.float32] | None = field(default=None)
+
+    def __len__(self) -> int:
+        return int(self.t_mono_ns.size)

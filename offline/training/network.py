@@ -1,0 +1,128 @@
+"""The road scene network: VGG-19's sixteen convolutions, narrowed, with linear heads.
+
+Topology after Simonyan and Zisserman, "Very deep convolutional networks for large-scale image
+recognition" (2015), configuration E: five blocks of 2, 2, 4, 4, 4 convolutions 3x3, each block
+closed by a 2x2 max pooling. Batch normalization follows every convolution while training and is
+folded into it for release. The three wide dense layers of the original are left out: each head
+reads the last feature map directly through one linear layer, so that a class's evidence can be
+shown place by place (class activation maps) and nearly all the arithmetic is convolution.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+BLOCKS: Final = ((2, 64), (2, 128), (4, 256), (4, 512), (4, 512))
+"""Convolutions and channels of VGG-19's blocks at width 1."""
+
+
+def build(
+    classes_of_head: Mapping[str, Sequence[str]],
+    *,
+    height: int,
+    width: int,
+    channels: int = 3,
+    width_multiplier: float = 0.25,
+    last_pooling: bool = True,
+    dropout: float = 0.2,
+    auxiliary: Sequence[str] = (),
+) -> keras.Model:
+    """Build the network for training.
+
+    Parameters
+    ----------
+    classes_of_head : mapping of str to sequence of str
+        Heads and their classes, in output order.
+    height, width, channels : int
+        Input size; pixels are given as luma / 255.
+    width_multiplier : float
+        Factor on every block's channels.
+    last_pooling : bool
+        False leaves out the fifth pooling: at half the input size the head then sees the same
+        grid of places as at full size, and all weights carry over.
+    dropout : float
+        Share of the last feature map dropped while training.
+    auxiliary : sequence of str
+        Names of training-only outputs, one real number each.
+
+    Returns
+    -------
+    keras.Model
+        Outputs: a dict of logits by head, and of reals by auxiliary name.
+    """
+    picture = keras.Input((height, width, channels), name="stack")
+    x = picture
+    for block, (convolutions, full_channels) in enumerate(BLOCKS, start=1):
+        for index in range(1, convolutions + 1):
+            name = f"block{block}_conv{index}"
+            x = keras.layers.Conv2D(
+                max(8, round(full_channels * width_multiplier)),
+                3,
+                padding="same",
+                use_bias=False,
+                kernel_initializer="he_normal",
+                name=name,
+            )(x)
+            x = keras.layers.BatchNormalization(momentum=0.97, name=f"{name}_bn")(x)
+            x = keras.layers.ReLU(name=f"{name}_relu")(x)
+        if block < len(BLOCKS) or last_pooling:
+            x = keras.layers.MaxPooling2D(2, name=f"block{block}_pool")(x)
+    features = keras.layers.Flatten(name="features")(x)
+    dropped = keras.layers.Dropout(dropout, name="dropout")(features)
+    outputs: dict[str, Any] = {}
+    for head, classes in classes_of_head.items():
+        outputs[head] = keras.layers.Dense(
+            len(classes), kernel_initializer=_head_initializer(), name=head
+        )(dropped)
+    for name in auxiliary:
+        outputs[name] = keras.layers.Dense(
+            1, kernel_initializer=_head_initializer(), name=name
+        )(dropped)
+    return keras.Model(picture, outputs, name="road_scene")
+
+
+def _head_initializer() -> keras.initializers.Initializer:
+    return keras.initializers.RandomNormal(stddev=0.01)
+
+
+def released(model: keras.Model, heads: Sequence[str]) -> keras.Model:
+    """The same network with only the named heads as outputs, in that order."""
+    return keras.Model(model.inputs, {head: model.output[head] for head in heads})
+
+
+def convolution_macs(model: keras.Model) -> int:
+    """Multiply-accumulate operations of one inference, convolutions and heads."""
+    total = 0
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Conv2D):
+            _, rows, columns, channels = layer.output.shape
+            total += rows * columns * channels * int(np.prod(layer.kernel.shape[:3]))
+        elif isinstance(layer, keras.layers.Dense):
+            total += int(np.prod(layer.kernel.shape))
+    return total
+
+
+def class_activation_maps(
+    feature_maps: NDArray[np.floating], head_kernel: NDArray[np.floating]
+) -> NDArray[np.float64]:
+    """Evidence for each class of a head, place by place.
+
+    Parameters
+    ----------
+    feature_maps : ndarray, shape (n, rows, columns, channels)
+        What the head's linear layer reads, before flattening.
+    head_kernel : ndarray, shape (rows * columns * channels, classes)
+
+    Returns
+    -------
+    ndarray, shape (n, rows, columns, classes)
+        Sums over places give the logits less the bias.
+    """
+    _, rows, columns, channels = feature_maps.shape
+    kernel = np.asarray(head_kernel).reshape(rows, columns, channels, -1)
+    return np.einsum("nrcf,rcfk->nrck", feature_maps, kernel)
