@@ -91,8 +91,13 @@ def _head_initializer() -> keras.initializers.Initializer:
 
 
 def released(model: keras.Model, heads: Sequence[str]) -> keras.Model:
-    """The same network with only the named heads as outputs, in that order."""
-    return keras.Model(model.inputs, {head: model.output[head] for head in heads})
+    """The same network for batches of one, with only the named heads as outputs.
+
+    A fixed batch keeps shape arithmetic out of the converted model.
+    """
+    picture = keras.Input(batch_shape=(1, *model.input_shape[1:]), name="stack")
+    outputs = model(picture, training=False)
+    return keras.Model(picture, {head: outputs[head] for head in heads})
 
 
 def convolution_macs(model: keras.Model) -> int:
