@@ -1,0 +1,74 @@
+"""One preprocessing path: stills, planes and stacks."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from offline import preprocessing
+
+
+def _gradient(height: int, width: int) -> np.ndarray:
+    x = np.linspace(0, 200, width)[None, :, None]
+    y = np.linspace(0, 55, height)[:, None, None]
+    return np.repeat(x + y, 3, axis=2).astype(np.uint8)
+
+
+@pytest.mark.parametrize("size", [(480, 640), (720, 1280), (376, 1241), (120, 160), (180, 320)])
+def test_still_has_one_size_and_keeps_pixels_square(size: tuple[int, int]) -> None:
+    height, width = size
+    picture = np.zeros((height, width, 3), np.uint8)
+    radius = min(height, width) // 5
+    cv2.circle(picture, (width // 2, height // 2), radius, (255, 255, 255), -1)
+    small = preprocessing.still(picture)
+    assert small.shape == (preprocessing.STILL_HEIGHT, preprocessing.STILL_WIDTH, 3)
+    ys, xs = np.nonzero(small[:, :, 0] > 127)
+    assert np.ptp(xs) == pytest.approx(np.ptp(ys), abs=2)
+    assert xs.mean() == pytest.approx(159.5, abs=1)
+    assert ys.mean() == pytest.approx(89.5, abs=1)
+
+
+def test_plane_of_a_jpeg_equals_plane_of_its_pixels() -> None:
+    picture = preprocessing.still(_gradient(480, 640))
+    jpeg = preprocessing.encode_still(picture)
+    decoded = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+    direct = preprocessing.plane_of_jpeg(jpeg)
+    assert direct is not None
+    assert direct.shape == (preprocessing.PLANE_HEIGHT, preprocessing.PLANE_WIDTH)
+    slow = preprocessing.plane(decoded)
+    assert np.abs(direct.astype(int) - slow.astype(int)).mean() < 1.0
+
+
+def test_a_foreign_jpeg_size_goes_through_the_still() -> None:
+    jpeg = cv2.imencode(".jpg", _gradient(600, 800))[1].tobytes()
+    result = preprocessing.plane_of_jpeg(jpeg)
+    assert result is not None
+    assert result.shape == (96, 160)
+
+
+@pytest.mark.parametrize("data", [b"", b"no picture at all"])
+def test_unreadable_bytes_are_none(data: bytes) -> None:
+    assert preprocessing.plane_of_jpeg(data) is None
+
+
+def test_stacks_take_half_and_one_second_back() -> None:
+    t_s = np.arange(6) * 0.5
+    assert preprocessing.stack_indices(t_s).tolist() == [
+        [0, 0, 0],
+        [0, 0, 1],
+        [0, 1, 2],
+        [1, 2, 3],
+        [2, 3, 4],
+        [3, 4, 5],
+    ]
+
+
+def test_a_gap_and_lone_stills_repeat_the_newest_plane() -> None:
+    t_s = np.array([0.0, 0.5, 9.0, 9.5, np.nan])
+    assert preprocessing.stack_indices(t_s)[2:].tolist() == [[2, 2, 2], [2, 2, 3], [4, 4, 4]]
+
+
+def test_dense_frames_still_reach_back_by_time() -> None:
+    t_s = np.arange(40) / 20
+    assert preprocessing.stack_indices(t_s)[-1].tolist() == [19, 29, 39]
