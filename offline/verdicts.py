@@ -7,6 +7,8 @@ from enum import StrEnum
 
 import pandas as pd
 
+from offline.scenelabels import SceneLabels
+
 
 class EventKind(StrEnum):
     """Ways of driving that a policy may cost points for."""
@@ -153,6 +155,8 @@ class TripResult:
         shown wherever the trip is.
     timeline : DataFrame
         One row a grid point; columns in `docs/timeline.md`.
+    labels : SceneLabels or None
+        What the network said of each frame, before fusion; kept so that a click shows it.
     """
 
     trip_id: str
@@ -170,3 +174,4 @@ class TripResult:
     score_without_context: Score
     provenance: Provenance
     timeline: pd.DataFrame
+    labels: SceneLabels | None = None
