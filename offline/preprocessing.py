@@ -15,9 +15,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-STILL_WIDTH: Final = 320
-STILL_HEIGHT: Final = 180
-STILL_JPEG_QUALITY: Final = 80
+from onboard.stills import STILL_HEIGHT, STILL_WIDTH, Image, encode_still, still
+
 PLANE_WIDTH: Final = 160
 PLANE_HEIGHT: Final = 96
 PADDING_ROWS: Final = (PLANE_HEIGHT - STILL_HEIGHT // 2) // 2
@@ -26,48 +25,20 @@ STACK_OFFSETS_S: Final = (-1.0, -0.5, 0.0)
 VERSION: Final = "grey-160x96-stack3-v1"
 """Names this preprocessing in a model's card; a model made for another one is refused."""
 
-Image = NDArray[np.uint8]
-
-
-def still(picture: Image) -> Image:
-    """Cut a picture to 16:9 about its centre and shrink it to 320x180.
-
-    Parameters
-    ----------
-    picture : ndarray of uint8, shape (h, w) or (h, w, 3)
-
-    Returns
-    -------
-    ndarray of uint8, shape (180, 320) or (180, 320, 3)
-    """
-    height, width = picture.shape[:2]
-    if width * 9 > height * 16:
-        cut = height * 16 // 9
-        left = (width - cut) // 2
-        picture = picture[:, left : left + cut]
-    else:
-        cut = width * 9 // 16
-        top = (height - cut) // 2
-        picture = picture[top : top + cut]
-    # INTER_AREA averages when shrinking, as a JPEG decoder's reduced size does; a picture
-    # smaller than a still is enlarged linearly.
-    shrinking = picture.shape[1] >= STILL_WIDTH
-    return np.asarray(
-        cv2.resize(
-            picture,
-            (STILL_WIDTH, STILL_HEIGHT),
-            interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR,
-        ),
-        dtype=np.uint8,
-    )
-
-
-def encode_still(still_bgr: Image) -> bytes:
-    """Encode a 320x180 still as JPEG, as it is kept in `trip.sqlite`."""
-    done, data = cv2.imencode(".jpg", still_bgr, [cv2.IMWRITE_JPEG_QUALITY, STILL_JPEG_QUALITY])
-    if not done:
-        raise ValueError("OpenCV could not encode a still as JPEG")
-    return bytes(data)
+__all__ = [
+    "PLANE_HEIGHT",
+    "PLANE_WIDTH",
+    "STACK_OFFSETS_S",
+    "STILL_HEIGHT",
+    "STILL_WIDTH",
+    "VERSION",
+    "Image",
+    "encode_still",
+    "plane",
+    "plane_of_jpeg",
+    "stack_indices",
+    "still",
+]
 
 
 def plane(still_picture: Image) -> Image:

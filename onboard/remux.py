@@ -1,0 +1,96 @@
+"""From the crash-safe MPEG-TS of a recording to an MP4 that players can seek and stream."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import av
+
+from onboard.errors import TripError
+from onboard.manifest import sync_folder
+from onboard.tripschema import TS_TICKS_PER_S
+
+
+def remux_segment(recording: Path) -> Path | None:
+    """Turn `video/NNNN.ts` into `video/NNNN.mp4`, then delete the former.
+
+    The pictures are copied bit for bit with their presentation times, index first (faststart).
+    Interrupted at any moment, either the .ts or a whole .mp4 is there.
+
+    Returns
+    -------
+    Path or None
+        The MP4; None where the recording held not one whole frame (it is deleted).
+
+    Raises
+    ------
+    TripError
+        If the recording holds data and no video can be read from it (it is kept).
+    """
+    finished = recording.with_suffix(".mp4")
+    if finished.exists():
+        # Renamed whole before the recording could be deleted.
+        recording.unlink()
+        return finished
+    if recording.stat().st_size == 0:
+        recording.unlink()
+        return None
+    beside = recording.with_name(f".{recording.stem}.mp4.new")
+    try:
+        packets = _copy(recording, beside)
+    except (av.FFmpegError, IndexError) as problem:
+        beside.unlink(missing_ok=True)
+        if recording.stat().st_size < 4096:
+            # Nothing but the tables that every MPEG-TS starts with.
+            recording.unlink()
+            return None
+        raise TripError(f"{recording} cannot be read as video: {problem}") from problem
+    if packets == 0:
+        beside.unlink(missing_ok=True)
+        recording.unlink()
+        return None
+    with beside.open("rb") as file:
+        os.fsync(file.fileno())
+    beside.replace(finished)
+    sync_folder(finished.parent)
+    recording.unlink()
+    return finished
+
+
+def _copy(recording: Path, target: Path) -> int:
+    options = {"movflags": "+faststart", "video_track_timescale": str(TS_TICKS_PER_S)}
+    packets = 0
+    with (
+        av.open(str(recording)) as source,
+        av.open(str(target), "w", format="mp4", options=options) as sink,
+    ):
+        incoming = source.streams.video[0]
+        outgoing = sink.add_stream_from_template(incoming)
+        for packet in source.demux(incoming):
+            if packet.dts is None:
+                continue
+            packet.stream = outgoing
+            sink.mux(packet)
+            packets += 1
+    return packets
+
+
+def presentation_times(recording: Path) -> list[int]:
+    """Presentation time stamps of a recording's frames, ascending, in 1/90000 s.
+
+    Raises
+    ------
+    TripError
+        If the file holds data and cannot be read as video.
+    """
+    if recording.stat().st_size == 0:
+        return []
+    try:
+        with av.open(str(recording)) as source:
+            stream = source.streams.video[0]
+            return sorted(p.pts for p in source.demux(stream) if p.pts is not None)
+    except (av.FFmpegError, IndexError) as problem:
+        if recording.stat().st_size < 4096:
+            return []
+        raise TripError(f"{recording} cannot be read as video: {problem}") from problem
