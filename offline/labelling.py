@@ -1,0 +1,190 @@
+"""Road scene labels for every picture of a trip, a video or a folder of stills."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from offline import frames, roadscene
+from offline.classifier import Classifier
+from offline.frames import Frame, FrameSource
+from offline.preprocessing import STACK_OFFSETS_S, Image, stack_indices
+from offline.scenelabels import SceneLabels
+from onboard.trip import Trip
+
+CHUNK: Final = 64
+"""Frames given to the network at a time: enough to make the overhead vanish, few enough that
+the next pictures are decoded meanwhile."""
+REACH_NS: Final = round((-min(STACK_OFFSETS_S) + 0.5) * 1e9)
+"""How far back a stack may reach."""
+
+Progress = Callable[[int, int], None]
+"""Called with the number of frames labelled so far and the number there are."""
+
+
+@dataclass(frozen=True)
+class FrameLabels:
+    """What a network said about every wanted frame of a source.
+
+    Attributes
+    ----------
+    source : list of str
+    frame, t_ns : ndarray of int64, shape (n,)
+    probabilities : dict of str to ndarray of float32, shape (n, classes)
+        By head; NaN where the picture was unreadable.
+    """
+
+    source: list[str]
+    frame: NDArray[np.int64]
+    t_ns: NDArray[np.int64]
+    probabilities: dict[str, NDArray[np.float32]]
+
+
+def label_frames(
+    source: FrameSource, classifier: Classifier, *, progress: Progress | None = None
+) -> FrameLabels:
+    """Label every wanted frame of a source; decoding and network overlap.
+
+    Raises
+    ------
+    InputError
+        The source can no longer be read.
+    """
+    seen: list[Frame] = []
+    parts: dict[str, list[NDArray[np.float32]]] = {name: [] for name in classifier.heads}
+    done = 0
+    ahead = frames.read_ahead(source.frames(), depth=CHUNK)
+    for wanted, stacks in _stacked(ahead):
+        readable = np.array([frame.plane is not None for frame in wanted])
+        predicted = classifier.predict(stacks) if len(stacks) else {}
+        for name, head in classifier.heads.items():
+            rows = np.full((len(wanted), len(head.classes)), np.nan, np.float32)
+            if len(stacks):
+                rows[readable] = predicted[name]
+            parts[name].append(rows)
+        # The planes are done with; what stays is where and when.
+        seen.extend(
+            Frame(frame.source, frame.sequence, frame.index, frame.t_ns, None) for frame in wanted
+        )
+        done += len(wanted)
+        if progress is not None:
+            progress(done, source.count)
+    return FrameLabels(
+        source=[frame.source for frame in seen],
+        frame=np.array([frame.index for frame in seen], np.int64),
+        t_ns=np.array([frame.t_ns for frame in seen], np.int64),
+        probabilities={
+            name: np.concatenate(rows)
+            if rows
+            else np.empty((0, len(classifier.heads[name].classes)), np.float32)
+            for name, rows in parts.items()
+        },
+    )
+
+
+def label_trip(
+    trip: Trip, classifier: Classifier, *, progress: Progress | None = None
+) -> SceneLabels | None:
+    """Label a trip for fusion: its stills, else its video twice a second.
+
+    Returns
+    -------
+    SceneLabels or None
+        None where the trip has no pictures.
+
+    Raises
+    ------
+    ModelError
+        The network's heads are not those that fusion understands.
+    InputError
+        The video cannot be read.
+    """
+    classifier.require_road_scene()
+    source = frames.of_trip(trip)
+    if source is None:
+        return None
+    found = label_frames(source, classifier, progress=progress)
+    return SceneLabels(
+        t_mono_ns=found.t_ns,
+        frame=found.frame,
+        p_slope=found.probabilities["slope"],
+        p_course=found.probabilities["course"],
+        slope_threshold=classifier.heads["slope"].undetermined_below,
+        course_threshold=classifier.heads["course"].undetermined_below,
+        model_name=classifier.name,
+        model_sha256=classifier.sha256,
+    )
+
+
+def scene_names(
+    p_slope: NDArray[np.floating],
+    p_course: NDArray[np.floating],
+    slope_threshold: float,
+    course_threshold: float,
+) -> tuple[list[str], NDArray[np.float64]]:
+    """Six-class label of every frame, `undetermined` where the network is not sure enough.
+
+    The label is `roadscene.labels`'; it is undetermined if a head that decides it is below its
+    threshold: the course always, the slope only where the road goes straight on. An unreadable
+    picture is undetermined with a confidence of NaN.
+
+    Returns
+    -------
+    tuple of list of str and ndarray, shape (n,)
+        Labels, and the confidence of the label or of what it would have been.
+    """
+    readable = ~np.isnan(p_course).any(axis=1)
+    names, confidence = roadscene.labels(np.nan_to_num(p_slope), np.nan_to_num(p_course))
+    course_sure = p_course.max(axis=1) >= course_threshold
+    slope_sure = p_slope.max(axis=1) >= slope_threshold
+    bends = np.nan_to_num(p_course).argmax(axis=1) != 0
+    sure = readable & course_sure & (bends | slope_sure)
+    return (
+        [name if s else roadscene.UNDETERMINED for name, s in zip(names, sure, strict=True)],
+        np.where(readable, confidence, np.nan),
+    )
+
+
+def _stacked(items: Iterator[Frame]) -> Iterator[tuple[list[Frame], Image]]:
+    """Group frames into chunks, each with the stacks of its wanted and readable frames.
+
+    Stacks reach back only, so a chunk needs no more than the planes of the last seconds before
+    it; memory stays bounded on a drive of any length.
+    """
+    before: list[Frame] = []
+    chunk: list[Frame] = []
+    for frame in items:
+        if chunk and (len(chunk) >= CHUNK or frame.sequence != chunk[-1].sequence):
+            yield _stacks_of(before, chunk)
+            before = _within_reach(before + chunk, frame)
+            chunk = []
+        chunk.append(frame)
+    if chunk:
+        yield _stacks_of(before, chunk)
+
+
+def _within_reach(earlier: list[Frame], frame: Frame) -> list[Frame]:
+    return [
+        old
+        for old in earlier
+        if old.sequence == frame.sequence
+        and old.plane is not None
+        and frame.t_ns - old.t_ns <= REACH_NS
+    ]
+
+
+def _stacks_of(before: list[Frame], chunk: list[Frame]) -> tuple[list[Frame], Image]:
+    wanted = [frame for frame in chunk if frame.wanted]
+    readable = [frame for frame in before + chunk if frame.plane is not None]
+    if not readable:
+        return wanted, np.empty((0, 0, 0, 0), np.uint8)
+    t_ns = np.array([frame.t_ns for frame in readable], np.int64)
+    indices = stack_indices((t_ns - t_ns[0]) / 1e9)
+    new = {id(frame) for frame in wanted}
+    rows = indices[[id(frame) in new for frame in readable]]
+    planes = np.stack([frame.plane for frame in readable if frame.plane is not None])
+    return wanted, np.ascontiguousarray(np.moveaxis(planes[rows], 1, -1))
