@@ -8,8 +8,11 @@ the scales of quantized outputs, which it takes from one of the other two.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
-from collections.abc import Callable
+import os
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -106,12 +109,31 @@ def _interpreter(path: Path, threads: int, runtime: str) -> Any:
         package = _INTERPRETERS[runtime][1]
         raise RuntimeMissingError(f"runtime {runtime!r} is not installed: pip install {package}")
     try:
-        interpreter = make(model_path=str(path), num_threads=threads)
-        interpreter.allocate_tensors()
+        with _silent_stderr():
+            interpreter = make(model_path=str(path), num_threads=threads)
+            interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as problem:
         reason = str(problem).strip().splitlines()[0] if str(problem).strip() else "unreadable"
         raise ModelError(f"{path} is no usable TFLite model: {reason}") from problem
     return interpreter
+
+
+@contextlib.contextmanager
+def _silent_stderr() -> Iterator[None]:
+    """Hide what the C++ library says to stderr about its delegates; errors still raise.
+
+    It has no setting for that, and an error of ours must stay the only line.
+    """
+    sys.stderr.flush()
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _input_of(path: Path, interpreter: Any) -> dict[str, Any]:
