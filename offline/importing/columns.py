@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from onboard.signals import SIGNALS
+
 Conversion = Callable[[float], float]
 
 
@@ -169,9 +171,6 @@ def recognize(
     Column or None
         None for a column of no use here.
     """
-    # Imported here for its table only; the vocabulary owns the native units.
-    from onboard.signals import SIGNALS
-
     name, found = split_header(header)
     signal = _SIGNAL_OF.get(name)
     if signal is None:

@@ -129,13 +129,10 @@ def _copy(index: VideoIndex, target: Path, progress: Progress | None) -> None:
                 progress("Copying video", done, index.pts.size)
 
 
-def _encode(
-    index: VideoIndex, target: Path, encoding: Encoding, progress: Progress | None
-) -> None:
+def _encode(index: VideoIndex, target: Path, encoding: Encoding, progress: Progress | None) -> None:
     first_pts = int(index.pts[0])
     with av.open(str(index.path)) as source, _muxer(target) as sink:
         incoming = source.streams.video[0]
-        time_base = incoming.time_base
         rate = incoming.average_rate or Fraction(30)
         outgoing = sink.add_stream("libx264", rate=rate)
         # H.264 with halved colour needs even sides.
@@ -153,7 +150,7 @@ def _encode(
         for frame in source.decode(incoming):
             if frame.pts is None:
                 continue
-            pts = round((frame.pts - first_pts) * time_base * TICKS_PER_S)
+            pts = round((frame.pts - first_pts) * index.time_base_s * TICKS_PER_S)
             if pts <= last:
                 # Two frames of one moment: an encoder takes only one.
                 continue

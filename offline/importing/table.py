@@ -67,9 +67,7 @@ def read_table(path: Path) -> Table:
     while header and not header[-1]:
         header = header[:-1]
     width = len(header)
-    rows = [
-        (row + [""] * width)[:width] for row in table[1:] if any(row) and row[:width] != header
-    ]
+    rows = [(row + [""] * width)[:width] for row in table[1:] if any(row) and row[:width] != header]
     if not rows:
         raise InputError(f"{path} holds column names and no rows")
     decimal_comma = separator != "," and any(
