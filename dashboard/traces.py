@@ -87,7 +87,7 @@ def figure(timeline: pd.DataFrame, verdicts: Sequence[Verdict], *, theme: str = 
         "hoverlabel": {"bgcolor": colours.paper, "font": {"color": colours.text}},
         "dragmode": "zoom",
         "uirevision": "trip",
-        "shapes": tints(timeline, 0.0, end_s),
+        "shapes": [cursor(timeline, None), *tints(timeline, 0.0, end_s)],
         "annotations": [],
         "xaxis": _time_axis(end_s, colours),
         "yaxis": {
@@ -190,6 +190,52 @@ def tints(timeline: pd.DataFrame, start_s: float, end_s: float) -> list[Figure]:
         # The usual road carries no tint, so that the rest stands out.
         if name in SCENE_COLOURS and name not in ("straight", "undetermined")
     ]
+
+
+def cursor(timeline: pd.DataFrame, row: int | None) -> Figure:
+    """Build the line at the chosen moment: always the first shape, so that a patch finds it."""
+    at = None
+    if row is not None and 0 <= row < len(timeline):
+        at = float(timeline["t_s"].iloc[row]) * 1000.0
+    return {
+        "type": "line",
+        "xref": "x",
+        "yref": "paper",
+        "x0": at or 0.0,
+        "x1": at or 0.0,
+        "y0": 0,
+        "y1": 1,
+        "visible": at is not None,
+        "line": {"width": 2, "color": "#e69f00"},
+    }
+
+
+def zoom_window(
+    change: dict[str, Any] | None, timeline: pd.DataFrame
+) -> tuple[float, float] | None:
+    """Read the window, in seconds, out of plotly's `relayoutData`.
+
+    Returns
+    -------
+    tuple of float or None
+        None where the change was of something else, such as the size of the page.
+    """
+    if not change or timeline.empty:
+        return None
+    if change.get("xaxis.autorange"):
+        return 0.0, float(timeline["t_s"].iloc[-1])
+    edges = change.get("xaxis.range") or [
+        change.get("xaxis.range[0]"),
+        change.get("xaxis.range[1]"),
+    ]
+    if None in edges:
+        return None
+    try:
+        start, end = (pd.Timestamp(edge).value / 1e9 if isinstance(edge, str) else edge / 1000.0
+                      for edge in edges)  # fmt: skip
+    except (TypeError, ValueError):
+        return None
+    return (start, end) if end > start else None
 
 
 def milliseconds(t_s: NDArray[np.float64]) -> list[float]:

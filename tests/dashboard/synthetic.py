@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pandas as pd
 
+from offline.scenelabels import SceneLabels
 from offline.verdicts import (
     Event,
     EventKind,
@@ -78,6 +80,36 @@ def timeline(duration_s: float = 300.0, rate_hz: float = 5.0, seed: int = 7) -> 
     )
 
 
+def labels() -> SceneLabels:
+    """What the network said, twice a second: less sure than fusion."""
+    t_s = np.arange(0.0, 300.0, 0.5)
+    uphill = np.where((t_s > 100) & (t_s < 160), 0.71, 0.10)
+    curve = np.where((t_s > 180) & (t_s < 230), 0.64, 0.12)
+    return SceneLabels(
+        (1_000_000_000 + t_s * 1e9).astype(np.int64),
+        np.arange(t_s.size, dtype=np.int64),
+        np.stack([0.9 - uphill, uphill, np.full_like(t_s, 0.1)], axis=1).astype(np.float32),
+        np.stack([0.8 - curve, curve, np.full_like(t_s, 0.1), np.full_like(t_s, 0.1)], axis=1)
+        .astype(np.float32),
+        0.5,
+        0.5,
+        "vgg19-w025",
+        "b" * 64,
+    )  # fmt: skip
+
+
+def stills() -> list[tuple[int, bytes]]:
+    """Camera stills of every tenth labelled frame: plain grey, with the frame's number."""
+    pictures = []
+    for frame in range(0, 600, 10):
+        picture = np.full((180, 320, 3), 90, np.uint8)
+        cv2.putText(
+            picture, f"frame {frame}", (40, 100), cv2.FONT_HERSHEY_SIMPLEX, 1.2, (255,) * 3, 2
+        )
+        pictures.append((frame, cv2.imencode(".jpg", picture)[1].tobytes()))
+    return pictures
+
+
 def verdicts() -> tuple[Verdict, ...]:
     """One event of each outcome."""
     return (
@@ -130,4 +162,5 @@ def result(
         score_without_context=Score(74.2, "C", 66.0, 81.0, "", {"smoothness": 82.0}),
         provenance=Provenance("a" * 64, "vgg19-w025", "b" * 64, "car", "c" * 64, "0.1.0"),
         timeline=timeline(),
+        labels=labels(),
     )  # fmt: skip
