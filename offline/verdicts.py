@@ -126,6 +126,15 @@ class Exposure:
     """Share of the trip with a usable speed, 0..1."""
     scene_coverage: float
     """Share of the moving time with a determined road scene, 0..1; 0 without video."""
+    judged: float = 1.0
+    """Share of the moving time outside events that were left undetermined, 0..1."""
+    by_kind: dict[str, float] = field(default_factory=dict)
+    """Exposure of each kind of event in the policy's reference exposures (about 100 km); 0
+    where the signals it needs were not recorded."""
+    coolant_start_c: float | None = None
+    """First coolant temperature; a cold start where it is low."""
+    cold_s: float = 0.0
+    """Time the engine ran below the policy's temperature of a warm engine."""
 
 
 @dataclass(frozen=True, slots=True)

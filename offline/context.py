@@ -1,0 +1,235 @@
+"""Verdicts: every event set in its road context by the policy's table of rules.
+
+A rule can take an event off the driver or leave it in doubt; none can add to it. Three things
+must agree before an event is exonerated: the posterior of the road, the frames themselves, and
+the sensors where they can tell. Where they do not, the event is undetermined and costs nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.special import ndtr
+
+from offline.events.motion import grid_rate_hz
+from offline.fusion.places import COURSE_AHEAD_M, SLOPE_AHEAD_M, points_shown
+from offline.policy import ContextRule, Policy
+from offline.roadscene import SLOPE_THRESHOLD_PERCENT
+from offline.scenelabels import SceneLabels
+from offline.timeline import column
+from offline.verdicts import Event, EventKind, Outcome, Verdict
+
+SENSORS_CONFIRM = 0.7
+"""Chance of the slope, by the sensors alone, above which they agree with it."""
+SENSORS_REFUTE = 0.2
+"""Chance below which they contradict it."""
+FRAMES_REFUTE = 0.5
+"""Share of agreeing frames from which the camera holds on to a context."""
+BEST_FRAMES = 3
+
+TITLES = {
+    EventKind.HARSH_ACCELERATION: "Speed was gained with {peak:.1f} m/s² (limit {limit:.1f}).",
+    EventKind.HARSH_BRAKING: "Braking reached {peak:.1f} m/s² (limit {limit:.1f}).",
+    EventKind.OVER_REVVING: "The engine ran at up to {peak:.0f} rpm (limit {limit:.0f}).",
+    EventKind.SUSTAINED_PULL: "The engine pulled hard for {peak:.0f} s on end (limit {limit:.0f}).",
+    EventKind.IDLING: "The engine idled for {peak:.0f} s (limit {limit:.0f}).",
+    EventKind.SPEEDING: "Speed reached {peak:.0f} km/h (limit {limit:.0f}).",
+    EventKind.COLD_ENGINE_REVVING: "The cold engine was revved to {peak:.0f} rpm "
+    "(limit {limit:.0f}).",
+    EventKind.OVERHEATING: "The coolant reached {peak:.0f} °C (limit {limit:.0f}).",
+    EventKind.COASTING: "The car rolled out of gear for {peak:.0f} s (limit {limit:.0f}).",
+}
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known of a rule's context over an event's window."""
+
+    probability: float | None
+    frames_agree: float | None
+    frames: tuple[int, ...]
+    sensors_agree: bool | None
+
+
+def judge(
+    events: list[Event],
+    timeline: pd.DataFrame,
+    labels: SceneLabels | None,
+    policy: Policy,
+) -> list[Verdict]:
+    """Give every event its verdict.
+
+    Parameters
+    ----------
+    events : list of Event
+        From `offline.events.detect`.
+    timeline : DataFrame
+        Fused, from `offline.fusion.fuse`.
+    labels : SceneLabels or None
+        The same labels; without them every event is kept.
+    policy : Policy
+        Its table of rules, and the points of each kind.
+    """
+    view = None if labels is None else _View(timeline, labels)
+    return [_verdict(event, view, policy) for event in events]
+
+
+def _verdict(event: Event, view: _View | None, policy: Policy) -> Verdict:
+    cost = policy.events.of(event.kind).points * event.severity
+    plain = TITLES[event.kind].format(peak=abs(event.peak), limit=abs(event.threshold))
+    kept = Verdict(event, Outcome.KEPT, "", "", None, None, (), None, cost, 0.0, plain)
+    if view is None:
+        return kept
+    doubtful: Verdict | None = None
+    refuted: Verdict | None = None
+    for rule in policy.rules_for(event.kind):
+        if not view.applies(rule, event):
+            continue
+        seen = view.evidence(rule, event)
+        outcome, why = _decide(rule, event, seen)
+        if outcome is Outcome.KEPT:
+            refuted = refuted or _set(kept, rule, seen, outcome, cost, f"{plain} {why}")
+        elif outcome is Outcome.EXONERATED:
+            return _set(kept, rule, seen, outcome, cost, why)
+        else:
+            doubtful = doubtful or _set(kept, rule, seen, outcome, cost, f"{plain} {why}")
+    return doubtful or refuted or kept
+
+
+def _set(
+    kept: Verdict, rule: ContextRule, seen: Evidence, outcome: Outcome, cost: float, why: str
+) -> Verdict:
+    costs = cost if outcome is Outcome.KEPT else 0.0
+    return Verdict(
+        event=kept.event,
+        outcome=outcome,
+        rule=rule.id,
+        context=rule.context,
+        probability=seen.probability,
+        frames_agree=seen.frames_agree,
+        frames=seen.frames,
+        sensors_agree=seen.sensors_agree,
+        points=costs,
+        points_spared=cost - costs,
+        sentence=why,
+    )
+
+
+def _decide(rule: ContextRule, event: Event, seen: Evidence) -> tuple[Outcome, str]:
+    """Apply one row of the table, whose conditions on the driving hold, to what was seen."""
+    road = {"uphill": "climbs", "downhill": "falls", "bend": "bends"}[rule.context]
+    p, agree = seen.probability, seen.frames_agree
+    if p is None:
+        return Outcome.UNDETERMINED, f"Whether the road {road} here was not seen: not counted."
+    least = rule.blind_min_probability if seen.sensors_agree is None else rule.min_probability
+    if p <= rule.max_probability_to_keep and (agree is None or agree < FRAMES_REFUTE):
+        return Outcome.KEPT, f"The road does not {road[:-1]} here."
+    if seen.sensors_agree is False:
+        reason = f"Camera and engine disagree on whether the road {road} here: not counted."
+        return Outcome.UNDETERMINED, reason
+    if p < least or agree is None or agree < rule.min_frames_agree:
+        reason = f"Whether the road {road} here is not clear enough: not counted."
+        return Outcome.UNDETERMINED, reason
+    why = rule.why.format(seconds=event.duration_s, peak=abs(event.peak), unit=event.unit)
+    return Outcome(rule.verdict), why
+
+
+class _View:
+    """A trip's road context, ready to be asked about windows of time."""
+
+    def __init__(self, timeline: pd.DataFrame, labels: SceneLabels) -> None:
+        self._rate_hz = grid_rate_hz(timeline)
+        self._distance = column(timeline, "distance_m")
+        self._accel = column(timeline, "accel_mps2")
+        self._load = column(timeline, "load_percent")
+        self._grade = column(timeline, "grade_percent")
+        self._grade_sd = column(timeline, "grade_sd_percent")
+        self._posterior = {
+            "uphill": column(timeline, "p_uphill"),
+            "downhill": column(timeline, "p_downhill"),
+            "bend": 1.0 - column(timeline, "p_course_straight"),
+        }
+        self._frame = labels.frame
+        slope, course = labels.p_slope, labels.p_course
+        place_of_slope = points_shown(timeline, labels, SLOPE_AHEAD_M)
+        place_of_course = points_shown(timeline, labels, COURSE_AHEAD_M)
+        with np.errstate(invalid="ignore"):
+            slope_decided = slope.max(axis=1) >= labels.slope_threshold
+            course_decided = course.max(axis=1) >= labels.course_threshold
+        slope_index, course_index = _argmax(slope), _argmax(course)
+        # Point shown, chance of the context, whether the frame decided, whether it agrees.
+        self._frames = {
+            "uphill": (place_of_slope, slope[:, 1], slope_decided, slope_index == 1),
+            "downhill": (place_of_slope, slope[:, 2], slope_decided, slope_index == 2),
+            "bend": (place_of_course, 1 - course[:, 0], course_decided, course_index > 0),
+        }
+
+    def _window(self, event: Event, ahead_m: float = 0.0) -> tuple[int, int]:
+        """First point and the one after the last, at least one point long."""
+        first = round(event.start_s * self._rate_hz)
+        end = max(round(event.end_s * self._rate_hz), first + 1)
+        if ahead_m > 0:
+            reach = self._distance[min(end, self._distance.size) - 1] + ahead_m
+            end = max(end, int(np.searchsorted(self._distance, reach, side="right")))
+        return first, min(end, self._distance.size)
+
+    def applies(self, rule: ContextRule, event: Event) -> bool:
+        """Whether the driving itself meets the rule's conditions."""
+        first, end = self._window(event)
+        accel = _mean(self._accel[first:end])
+        if accel is None or not rule.min_accel_mps2 <= accel <= rule.max_accel_mps2:
+            return False
+        if rule.max_peak_mps2 is not None and abs(event.peak) > rule.max_peak_mps2:
+            return False
+        if rule.max_load_percent is not None:
+            load = _mean(self._load[first:end])
+            # An engine whose load is not known may have done it itself.
+            return load is not None and load <= rule.max_load_percent
+        return True
+
+    def evidence(self, rule: ContextRule, event: Event) -> Evidence:
+        """Gather what speaks for the rule's context over the event's window."""
+        first, end = self._window(event, rule.ahead_m)
+        if rule.context == "bend":
+            # What counts is the bend that comes, not the straight on which it is braked for.
+            start_m = self._distance[first]
+            first = min(int(np.searchsorted(self._distance, start_m + rule.ahead_m / 2)), end - 1)
+        probability = _mean(self._posterior[rule.context][first:end])
+        point, p, decided, agrees = self._frames[rule.context]
+        inside = (point >= first) & (point < end)
+        used = inside & decided
+        share = float(agrees[used].mean()) if used.any() else None
+        rows = np.flatnonzero(inside & agrees)
+        best = rows[np.argsort(-p[rows], kind="stable")][:BEST_FRAMES]
+        return Evidence(
+            probability,
+            share,
+            tuple(int(self._frame[row]) for row in best),
+            self._sensors(rule.context, first, end),
+        )
+
+    def _sensors(self, context: str, first: int, end: int) -> bool | None:
+        if context == "bend":
+            return None
+        grade, sd = self._grade[first:end], self._grade_sd[first:end]
+        mean, spread = _mean(grade), _mean(sd)
+        if mean is None or spread is None:
+            return None
+        sign = 1.0 if context == "uphill" else -1.0
+        chance = float(ndtr((sign * mean - SLOPE_THRESHOLD_PERCENT) / spread))
+        if chance >= SENSORS_CONFIRM:
+            return True
+        return False if chance <= SENSORS_REFUTE else None
+
+
+def _argmax(p: NDArray[np.float32]) -> NDArray[np.int64]:
+    index = np.asarray(np.nan_to_num(p, nan=-1.0).argmax(axis=1))
+    return np.where(np.isnan(p).any(axis=1), -1, index)
+
+
+def _mean(values: NDArray[np.float64]) -> float | None:
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if known.size else None

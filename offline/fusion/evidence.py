@@ -1,0 +1,141 @@
+"""What each source says about each cell of road, as log-likelihoods.
+
+Neighbouring frames repeat each other's mistakes, and so do neighbouring grades: evidence is
+tempered by the length over which it repeats, so that a second of frames counts as the one
+independent look it is.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.special import ndtr
+
+from offline.fusion.grade import GradeEstimate
+from offline.fusion.places import COURSE_AHEAD_M, SLOPE_AHEAD_M, Cells, points_shown
+from offline.policy import FusionRule
+from offline.roadscene import (
+    COURSES,
+    CURVE_HEADING_CHANGE_DEG,
+    HEADING_WINDOW_M,
+    SLOPE_THRESHOLD_PERCENT,
+    SLOPES,
+    TURN_HEADING_CHANGE_DEG,
+)
+from offline.scenelabels import SceneLabels
+from offline.timeline import column
+
+STEEPEST_PERCENT = 12.0
+"""Grades beyond are rare on public roads; the classes' priors are flat up to here."""
+OUTLIER = 0.02
+"""Share of grades that are wrong altogether: a clutch slips, a load reading lags."""
+BRAKED = 0.5
+"""Chance that the brakes are on while the engine does not pull."""
+TURN_GRADE_SD_FACTOR = 2.0
+"""Tyre scrub and clutch work make the powertrain's grade worse in turns."""
+YAW_SD_DEG = 5.0
+"""Error of the heading change that a yaw rate gives over the heading window."""
+YAW_MIN_SPEED_MPS = 3.0
+
+
+def camera(
+    timeline: pd.DataFrame, labels: SceneLabels, cells: Cells, rule: FusionRule
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Log-likelihood of the slopes, shape (k, 3), and of the courses, shape (k, 4)."""
+    distance = column(timeline, "distance_m")
+    heads = []
+    for p, names, ahead_m in (
+        (labels.p_slope, SLOPES, SLOPE_AHEAD_M),
+        (labels.p_course, COURSES, COURSE_AHEAD_M),
+    ):
+        total = np.zeros((len(cells), len(names)))
+        point = points_shown(timeline, labels, ahead_m)
+        use = (point >= 0) & ~np.isnan(p).any(axis=1)
+        if use.any():
+            point, p_used = point[use], p[use].astype(np.float64)
+            moved = np.diff(distance[point], prepend=-np.inf)
+            weight = np.minimum(moved / rule.frame_correlation_m, 1.0)
+            n = len(names)
+            trusted = rule.camera_trust * p_used + (1 - rule.camera_trust) / n
+            log_likelihood = weight[:, None] * np.log(n * trusted)
+            cell = cells.of_point[point]
+            for state in range(n):
+                total[:, state] = np.bincount(
+                    cell, weights=log_likelihood[:, state], minlength=len(cells)
+                )
+        heads.append(total)
+    return heads[0], heads[1]
+
+
+def slope_from_grade(
+    grade: GradeEstimate, rule: FusionRule, *, in_turn: bool
+) -> NDArray[np.float64]:
+    """Log-likelihood of the slopes, shape (k, 3), from the sensors' grade."""
+    sd = grade.sd_percent * (TURN_GRADE_SD_FACTOR if in_turn else 1.0)
+    steps = (
+        (-SLOPE_THRESHOLD_PERCENT, SLOPE_THRESHOLD_PERCENT),
+        (SLOPE_THRESHOLD_PERCENT, STEEPEST_PERCENT),
+        (-STEEPEST_PERCENT, -SLOPE_THRESHOLD_PERCENT),
+    )
+    span = 2 * STEEPEST_PERCENT
+    found = np.zeros((grade.percent.size, 3))
+    for state, (low, high) in enumerate(steps):
+        e = grade.percent
+        exact = (ndtr((e - low) / sd) - ndtr((e - high) / sd)) / (high - low)
+        # With the brakes on the true grade may be anything below what the deceleration shows.
+        below = _mean_cdf(e, low, high, sd) / span
+        likelihood = np.where(grade.upper_bound, (1 - BRAKED) * exact + BRAKED * below, exact)
+        found[:, state] = np.log((1 - OUTLIER) * likelihood + OUTLIER / span)
+    weight = np.minimum(rule.cell_m / rule.sensor_correlation_m, 1.0)
+    return np.where(np.isnan(found), 0.0, weight * found)
+
+
+def _mean_cdf(
+    e: NDArray[np.float64], low: float, high: float, sd: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Chance that a true grade, uniform between `low` and `high`, lies below the shown one."""
+
+    def integral(x: NDArray[np.float64]) -> NDArray[np.float64]:
+        return x * ndtr(x) + np.exp(-0.5 * x**2) / np.sqrt(2 * np.pi)
+
+    return np.asarray(sd * (integral((e - low) / sd) - integral((e - high) / sd)) / (high - low))
+
+
+def course_from_yaw(
+    timeline: pd.DataFrame, labels: SceneLabels, cells: Cells, rule: FusionRule
+) -> NDArray[np.float64]:
+    """Log-likelihood of the courses, shape (k, 4), from yaw seen or measured.
+
+    The heading change over the heading window is yaw rate over speed times its length.
+    """
+    yaw = column(timeline, "yaw_rate_rad_s")
+    if np.isnan(yaw).all() and labels.yaw_rate_rad_s is not None:
+        point = points_shown(timeline, labels, 0.0)
+        yaw = np.full(len(timeline), np.nan)
+        yaw[point[point >= 0]] = labels.yaw_rate_rad_s[point >= 0]
+    speed_mps = column(timeline, "speed_smooth_kmh") / 3.6
+    with np.errstate(divide="ignore", invalid="ignore"):
+        heading = np.degrees(yaw / speed_mps * HEADING_WINDOW_M)
+    use = ~np.isnan(heading) & (speed_mps >= YAW_MIN_SPEED_MPS)
+    if not use.any():
+        return np.zeros((len(cells), len(COURSES)))
+    turn = cells.mean(heading, use)
+    sd = YAW_SD_DEG
+    curve, sharp, sharpest = CURVE_HEADING_CHANGE_DEG, TURN_HEADING_CHANGE_DEG, 120.0
+
+    def between(low: float, high: float) -> NDArray[np.float64]:
+        return np.asarray((ndtr((turn - low) / sd) - ndtr((turn - high) / sd)) / (high - low))
+
+    likelihood = np.stack(
+        [
+            between(-curve, curve),
+            0.5 * (between(curve, sharp) + between(-sharp, -curve)),
+            between(sharp, sharpest),
+            between(-sharpest, -sharp),
+        ],
+        axis=1,
+    )
+    log_likelihood = np.log((1 - OUTLIER) * likelihood + OUTLIER / (2 * sharpest))
+    weight = np.minimum(rule.cell_m / HEADING_WINDOW_M, 1.0)
+    return np.where(np.isnan(log_likelihood), 0.0, weight * log_likelihood)
