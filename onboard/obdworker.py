@@ -25,7 +25,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import serial
+import serial  # type: ignore[import-untyped]
 
 from onboard import decoders
 from onboard.decoders import ReplyError

@@ -19,6 +19,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -299,7 +300,10 @@ class TripWriter:
                 or time.monotonic() - self._committed_at >= COMMIT_EVERY_S
             )
         if due:
-            self.commit()
+            # The rows are kept and the next commit tries again; whoever commits on purpose hears
+            # of it, whoever adds a row is not stopped by it.
+            with suppress(TripWriteError):
+                self.commit()
 
     def _put_back(self, rows: dict[str, list[tuple[Any, ...]]]) -> None:
         with self._rows_mutex:

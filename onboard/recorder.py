@@ -1,0 +1,383 @@
+"""The logger itself: waits for the engine, records trips, watches over every part."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from onboard.camera import CameraRequest
+from onboard.disk import Limits, free_bytes, make_room, sweep
+from onboard.errors import TripError
+from onboard.health import Health, ServiceManager, write_prometheus, write_status
+from onboard.ignition import Ignition
+from onboard.obdlink import ObdLink, ObdRequest
+from onboard.recovery import recover
+from onboard.settings import Settings
+from onboard.trip import find_trips
+from onboard.tripwriter import TripWriteError, TripWriter
+from onboard.videorecorder import VideoOptions, VideoRecorder
+
+TICK_S: Final = 0.2
+DISK_EVERY_S: Final = 5.0
+MAIN: Final = "recorder"
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """What one run is asked for beyond the configuration."""
+
+    now: bool = False
+    once: bool = False
+    duration_s: float | None = None
+    real_time: bool = True
+
+
+@dataclass(slots=True)
+class _Rates:
+    """Events a second, over about the last five seconds."""
+
+    _seen: dict[str, list[tuple[float, int]]] = field(default_factory=dict)
+
+    def update(self, name: str, count: int) -> float:
+        now = time.monotonic()
+        seen = self._seen.setdefault(name, [])
+        seen.append((now, count))
+        while len(seen) > 2 and now - seen[0][0] > 5.0:
+            seen.pop(0)
+        span = seen[-1][0] - seen[0][0]
+        return round((seen[-1][1] - seen[0][1]) / span, 2) if span > 0 else 0.0
+
+
+class Recorder:
+    """Records trips until it is told to stop."""
+
+    def __init__(self, settings: Settings, options: RunOptions):
+        self._settings = settings
+        self._options = options
+        self._health = Health()
+        self._service = ServiceManager()
+        self._stop_why: str | None = None
+        self._writer: TripWriter | None = None
+        self._video: VideoRecorder | None = None
+        self._vin = ""
+        self._driver = ""
+        self._latest: dict[str, tuple[int, float]] = {}
+        self._rates = _Rates()
+        trip = settings.trip
+        self._ignition = Ignition(
+            trip.end_after_off_s, trip.end_after_stopped_s, trip.end_after_lost_s
+        )
+        self._link: ObdLink | None = None
+        if settings.obd.port:
+            self._link = ObdLink(
+                ObdRequest(
+                    settings.obd.port,
+                    settings.obd.baudrate,
+                    settings.obd.protocol,
+                    settings.obd.signals,
+                ),
+                self._on_reading,
+                self._on_vehicle,
+                self._journal,
+                self._health,
+            )
+        storage = settings.storage
+        self._limits = Limits(
+            storage.keep_days * 86400, storage.keep_gb * 1e9, storage.delete_below_mb * 1e6
+        )
+        self._boot_id = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+    def stop(self, why: str) -> None:
+        """Ask for the end; may be called from a signal handler."""
+        self._stop_why = why
+
+    def run(self) -> None:
+        """Record until stopped.
+
+        Raises
+        ------
+        TripError
+            If the storage folder cannot be written.
+        """
+        folder = self._settings.storage.folder
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            sweep(folder)
+        except OSError as problem:
+            raise TripError(f"trips cannot be kept in {folder}: {problem.strerror}") from problem
+        recovering = threading.Thread(target=self._recover_old, name="recovery", daemon=True)
+        recovering.start()
+        if self._link is not None:
+            self._link.start()
+        self._health.beat(MAIN)
+        self._service.notify("READY=1")
+        begun = time.monotonic()
+        trips = 0
+        disk_due = second_due = 0.0
+        try:
+            if self._options.now:
+                self._begin("asked to")
+            while self._stop_why is None:
+                time.sleep(TICK_S)
+                now = time.monotonic()
+                self._health.beat(MAIN)
+                if self._writer is None:
+                    if self._ignition.running(now):
+                        self._begin("the engine runs")
+                else:
+                    self._commit()
+                    why = self._why_ended(now)
+                    if why:
+                        self._end(why)
+                        trips += 1
+                        if self._options.once:
+                            break
+                if now >= second_due:
+                    second_due = max(second_due + 1.0, now)
+                    self._each_second()
+                if now >= disk_due:
+                    disk_due = now + DISK_EVERY_S
+                    self._watch_disk()
+                if self._options.duration_s and now - begun >= self._options.duration_s:
+                    self.stop("time is up")
+        finally:
+            self._service.notify("STOPPING=1")
+            if self._writer is not None:
+                self._end(self._stop_why or "the recorder failed")
+            if self._link is not None:
+                self._link.stop()
+            self._write_status()
+            # Recovery leaves a trip as it found it when it is cut off.
+            recovering.join(1.0)
+
+    # Trips.
+
+    def _begin(self, why: str) -> None:
+        settings = self._settings
+        self._driver = self._signed_in()
+        camera = settings.camera
+        self._writer = TripWriter.create(
+            settings.storage.folder,
+            vehicle=settings.vehicle.name or self._vin or "vehicle",
+            driver=self._driver,
+            camera=camera.source,
+            vehicle_class=settings.vehicle.vehicle_class,
+            origin={
+                "video": "recorded" if camera.source else "none",
+                "obd": "measured" if settings.obd.port else "none",
+            },
+        )
+        if self._vin:
+            self._writer.set_vin(self._vin)
+        self._journal(MAIN, f"trip {self._writer.trip_id} begins: {why}")
+        self._add_clock()
+        if camera.source:
+            self._video = VideoRecorder(
+                CameraRequest(
+                    camera.source,
+                    camera.width,
+                    camera.height,
+                    camera.fps,
+                    camera.copy_h264,
+                    self._options.real_time,
+                ),
+                VideoOptions(camera.segment_s, camera.still_every_s),
+                self._writer,
+                self._journal,
+                self._health,
+            )
+            self._watch_disk()
+            self._video.start()
+        self._write_status()
+
+    def _why_ended(self, now_s: float) -> str | None:
+        if self._video is not None and self._video.source_ended and not self._settings.obd.port:
+            return "the video ended"
+        return self._ignition.why_ended(now_s)
+
+    def _end(self, why: str) -> None:
+        writer = self._writer
+        assert writer is not None
+        if self._video is not None:
+            self._video.stop()
+            self._video = None
+        self._add_clock()
+        self._journal(MAIN, f"trip {writer.trip_id} ends: {why}")
+        self._writer = None
+        self._ignition.forget()
+        closing = threading.Thread(target=self._close, args=(writer, why), name="closing")
+        closing.start()
+        # Remuxing hours of video takes a minute; the watchdog must see that all is well.
+        while closing.is_alive():
+            self._health.beat(MAIN)
+            self._feed_watchdog()
+            closing.join(0.5)
+
+    def _close(self, writer: TripWriter, why: str) -> None:
+        try:
+            writer.close(why)
+            self._health.count("trips_closed")
+        except (OSError, TripError) as problem:
+            writer.abandon()
+            self._journal(MAIN, f"{writer.path.name} cannot be closed now: {problem}")
+
+    def _recover_old(self) -> None:
+        for path in find_trips(self._settings.storage.folder):
+            if self._stop_why is not None:
+                return
+            try:
+                report = recover(path)
+            except (TripError, OSError) as problem:
+                if "still being recorded" not in str(problem):
+                    self._journal("recovery", str(problem))
+                continue
+            if not report.was_closed:
+                self._health.count("trips_recovered")
+                self._journal(
+                    "recovery",
+                    f"{path.name}: closed, {report.samples} samples, {report.frames} frames",
+                )
+
+    # What comes in.
+
+    def _on_reading(
+        self, t_mono_ns: int, name: str, value: float | None, status: str, rt_ms: float | None
+    ) -> None:
+        if name == "rpm":
+            self._ignition.heard(time.monotonic(), value, status)
+        if value is None:
+            self._health.count("obd_missing")
+        else:
+            self._latest[name] = (t_mono_ns, value)
+            self._health.count("obd_readings")
+        writer = self._writer
+        if writer is not None:
+            writer.add_sample(t_mono_ns, name, value, status, rt_ms)
+
+    def _on_vehicle(self, vehicle: dict[str, Any]) -> None:
+        if vehicle["vin"]:
+            self._vin = vehicle["vin"]
+            if self._writer is not None:
+                self._writer.set_vin(self._vin)
+
+    def _journal(self, source: str, message: str) -> None:
+        # systemd keeps standard error with its own time.
+        print(f"{source}: {message}", file=sys.stderr, flush=True)
+        writer = self._writer
+        if writer is not None:
+            writer.add_journal(time.monotonic_ns(), source, message)
+
+    # What comes round.
+
+    def _commit(self) -> None:
+        writer = self._writer
+        assert writer is not None
+        try:
+            writer.commit()
+        except TripWriteError as problem:
+            self._health.count("commit_failures")
+            self._health.say(MAIN, f"THE DISK REFUSES ROWS: {problem}")
+            print(f"{MAIN}: THE DISK REFUSES ROWS: {problem}", file=sys.stderr, flush=True)
+
+    def _each_second(self) -> None:
+        if self._writer is not None:
+            self._add_clock()
+            driver = self._signed_in()
+            if driver != self._driver:
+                self._driver = driver
+                self._writer.set_driver(driver)
+                self._journal(MAIN, f"driver: {driver or 'signed out'}")
+        if self._video is not None:
+            self._try(MAIN, self._video.sync)
+        self._write_status()
+        self._feed_watchdog()
+
+    def _feed_watchdog(self) -> None:
+        stuck = self._health.stuck()
+        if stuck:
+            self._try(MAIN, lambda: self._service.notify(f"STATUS=stuck: {', '.join(stuck)}"))
+        else:
+            self._try(MAIN, lambda: self._service.notify("WATCHDOG=1"))
+
+    def _watch_disk(self) -> None:
+        storage = self._settings.storage
+        for line in make_room(storage.folder, self._limits):
+            self._journal("disk", line)
+            self._health.count("trips_deleted")
+        free = free_bytes(storage.folder)
+        if self._video is not None:
+            enough = free >= storage.stop_video_below_mb * 1e6
+            if self._video.allow(enough):
+                self._journal(
+                    "disk",
+                    f"{free / 1e6:.0f} MB left: video goes on"
+                    if enough
+                    else f"ONLY {free / 1e6:.0f} MB LEFT: video stops, sensors go on",
+                )
+
+    def _add_clock(self) -> None:
+        assert self._writer is not None
+        mono, boot, utc = _three_clocks()
+        self._writer.add_clock(mono, boot, utc, self._boot_id)
+
+    def _signed_in(self) -> str:
+        try:
+            text = self._settings.driver_file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):
+            return ""
+        return " ".join(text.split())[:200]
+
+    def _write_status(self) -> None:
+        now_ns = time.monotonic_ns()
+        snapshot = self._health.snapshot()
+        counters = snapshot["counters"]
+        status = {
+            "t_mono_ns": now_ns,
+            "recording": self._writer is not None,
+            "trip": None if self._writer is None else str(self._writer.path),
+            "vehicle": self._settings.vehicle.name or self._vin,
+            "driver": self._driver or self._signed_in(),
+            "disk_free_bytes": free_bytes(self._settings.storage.folder),
+            "frames_per_s": self._rates.update("frames", counters.get("frames", 0)),
+            "obd_per_s": self._rates.update("obd", counters.get("obd_readings", 0)),
+            "readings": {
+                name: {"value": value, "age_s": round((now_ns - at) / 1e9, 2)}
+                for name, (at, value) in list(self._latest.items())
+            },
+            **snapshot,
+        }
+        service = self._settings.service
+        self._try("status", lambda: write_status(service.state_folder, status))
+        if service.prometheus_file is not None:
+            target = service.prometheus_file
+            self._try("status", lambda: write_prometheus(target, status))
+
+    def _try(self, part: str, action: Callable[[], None]) -> None:
+        """Do what recording does not depend on; say once a change of why it fails."""
+        try:
+            action()
+        except OSError as problem:
+            self._health.count(f"{part}_failures")
+            self._health.say(part, str(problem))
+
+
+def _three_clocks() -> tuple[int, int, int]:
+    """Monotonic, boot time and UTC of the same moment, in nanoseconds.
+
+    Read between two readings of the monotonic clock; of three tries the tightest counts.
+    """
+    best: tuple[int, int, int, int] | None = None
+    for _ in range(3):
+        before = time.monotonic_ns()
+        boot = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+        utc = time.time_ns()
+        after = time.monotonic_ns()
+        if best is None or after - before < best[0]:
+            best = (after - before, (before + after) // 2, boot, utc)
+    assert best is not None
+    return best[1:]

@@ -1,0 +1,139 @@
+"""One crash-safe video file of a recording: H.264 in MPEG-TS, every packet flushed to the kernel.
+
+MPEG-TS needs no index and no trailer, so a file that was cut off anywhere plays to its last
+packet; with `flush_packets=1` a killed process loses nothing it had handed over. A power cut
+loses what the kernel had not written back, so the file is synced once a second from outside
+(`sync`).
+"""
+
+from __future__ import annotations
+
+import os
+from fractions import Fraction
+from pathlib import Path
+from typing import Final
+
+import av
+from av.video.frame import PictureType
+
+from onboard.camera import Picture
+from onboard.tripschema import TS_TICKS_PER_S
+
+KEYFRAME_EVERY_S: Final = 0.5
+_TIME_BASE: Final = Fraction(1, TS_TICKS_PER_S)
+_CONTAINER: Final = {"flush_packets": "1", "omit_video_pes_length": "0"}
+
+
+class VideoFile:
+    """A video file being written; its presentation times count from `start_ns`.
+
+    Parameters
+    ----------
+    path : Path
+        To be made.
+    first : Picture
+        The picture the file begins with: its size, or its stream where it is passed through.
+    fps : int
+        Nominal rate, for the encoder's rate control only; pictures keep their own times.
+
+    Raises
+    ------
+    OSError
+        If the disk is full or does not take it.
+    """
+
+    def __init__(self, path: Path, first: Picture, fps: int):
+        self.path: Final = path
+        self.start_ns: Final = first.t_mono_ns
+        self._sink = av.open(str(path), "w", format="mpegts", options=_CONTAINER)
+        self.copies: Final = first.packet is not None
+        self.size: Final = picture_size(first)
+        self._pts = -1
+        self._keyframe_ns: int | None = None
+        if first.packet is not None:
+            self._stream = self._sink.add_stream_from_template(first.packet.stream)
+        else:
+            self._stream = self._sink.add_stream(
+                "libx264",
+                rate=fps,
+                options={
+                    "preset": "ultrafast",
+                    "tune": "zerolatency",
+                    "crf": "23",
+                    "forced-idr": "1",
+                },
+            )
+            self._stream.width, self._stream.height = self.size
+            self._stream.pix_fmt = "yuv420p"
+            self._stream.time_base = _TIME_BASE
+            context = self._stream.codec_context
+            context.time_base = _TIME_BASE
+            # Keyframes are forced by time below; this only bounds them.
+            context.gop_size = 10 * fps
+            context.thread_count = 1
+        self._sink.start_encoding()
+        self._descriptor = os.open(path, os.O_RDONLY)
+
+    def add(self, picture: Picture) -> int:
+        """Write one picture; returns its presentation time in 1/90000 s.
+
+        Raises
+        ------
+        OSError
+            If the disk is full.
+        """
+        ticks = (picture.t_mono_ns - self.start_ns) * TS_TICKS_PER_S // 1_000_000_000
+        self._pts = max(ticks, self._pts + 1)
+        if picture.packet is not None:
+            self._copy(picture.packet)
+        elif picture.frame is not None:
+            self._encode(picture.frame, picture.t_mono_ns)
+        return self._pts
+
+    def _copy(self, packet: av.Packet) -> None:
+        reorder = 0
+        if packet.pts is not None and packet.dts is not None and packet.time_base is not None:
+            reorder = round((packet.pts - packet.dts) * packet.time_base / _TIME_BASE)
+        packet.stream = self._stream
+        packet.time_base = _TIME_BASE
+        packet.dts = self._pts
+        packet.pts = self._pts + max(reorder, 0)
+        self._sink.mux_one(packet)
+
+    def _encode(self, frame: av.VideoFrame, t_mono_ns: int) -> None:
+        picture = frame.reformat(format="yuv420p")
+        picture.pts = self._pts
+        picture.time_base = _TIME_BASE
+        due = (
+            self._keyframe_ns is None
+            or t_mono_ns - self._keyframe_ns >= KEYFRAME_EVERY_S * 1e9 - 5_000_000
+        )
+        picture.pict_type = PictureType.I if due else PictureType.NONE
+        if due:
+            self._keyframe_ns = t_mono_ns
+        for packet in self._stream.encode(picture):
+            self._sink.mux_one(packet)
+
+    def sync(self) -> None:
+        """Have the kernel write to the disk what it holds of this file."""
+        os.fdatasync(self._descriptor)
+
+    def close(self) -> None:
+        """End the file; the disk may be full, and what was written stays readable."""
+        try:
+            self._sink.close()
+            self.sync()
+        finally:
+            os.close(self._descriptor)
+
+
+def picture_size(picture: Picture) -> tuple[int, int]:
+    """Width and height in pixels, as recorded: even, as 4:2:0 needs."""
+    if picture.frame is not None:
+        width, height = picture.frame.width, picture.frame.height
+    elif picture.packet is not None:
+        context = picture.packet.stream.codec_context
+        width, height = context.width, context.height
+    else:
+        raise ValueError("a picture with neither frame nor packet")
+    return width // 2 * 2, height // 2 * 2
