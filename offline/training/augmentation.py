@@ -1,0 +1,113 @@
+"""Random changes to training stacks, as TensorFlow operations on a whole batch.
+
+The three planes of a stack come from one camera within a second, so every change of geometry or
+exposure applies to all three alike; only sensor noise differs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from offline.training.config import Augmentation
+
+Tensor = Any
+
+
+def mirror_permutations(
+    settings: Augmentation, heads: Mapping[str, Sequence[str]]
+) -> dict[str, list[int]]:
+    """Where each class of a head goes when the picture is mirrored."""
+    permutations = {}
+    for head, classes in heads.items():
+        swaps = dict(settings.mirror.get(head, {}))
+        swaps |= {new: old for old, new in swaps.items()}
+        permutations[head] = [list(classes).index(swaps.get(name, name)) for name in classes]
+    return permutations
+
+
+def augmenter(
+    settings: Augmentation, heads: Mapping[str, Sequence[str]]
+) -> Callable[[Tensor, dict[str, Tensor], dict[str, Tensor]], tuple[Tensor, Any, Any]]:
+    """A function that changes a batch.
+
+    It takes pictures (float32 of 0..1, shape (n, rows, columns, 3)), targets by head and reals by
+    name, and returns the same three; a mirrored stack's `heading` changes sign.
+    """
+    permutations = mirror_permutations(settings, heads)
+
+    def change(
+        pictures: Tensor, targets: dict[str, Tensor], reals: dict[str, Tensor]
+    ) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
+        count = tf.shape(pictures)[0]
+        standing = _chance(count, settings.standing_share)[:, None, None, None]
+        pictures = tf.where(standing, pictures[..., -1:] + 0.0 * pictures, pictures)
+        mirrored = _chance(count, settings.mirror_share)
+        pictures = tf.where(mirrored[:, None, None, None], pictures[:, :, ::-1], pictures)
+        targets = {
+            head: tf.where(mirrored[:, None], tf.gather(values, permutations[head], axis=1), values)
+            for head, values in targets.items()
+        }
+        reals = dict(reals)
+        if "heading" in reals:
+            reals["heading"] = tf.where(mirrored, -reals["heading"], reals["heading"])
+        pictures = _moved(pictures, settings)
+        pictures = _exposed(pictures, settings)
+        return pictures, targets, reals
+
+    return change
+
+
+def _chance(count: Tensor, share: float) -> Tensor:
+    return tf.random.uniform((count,)) < share
+
+
+def _moved(pictures: Tensor, settings: Augmentation) -> Tensor:
+    """Shift, zoom and rotate: where the camera points and how wide it sees."""
+    count, rows, columns = tf.shape(pictures)[0], pictures.shape[1], pictures.shape[2]
+    angle = tf.random.uniform((count,), -1.0, 1.0) * np.float32(np.radians(settings.rotate_deg))
+    zoom = tf.exp(tf.random.uniform((count,), -1.0, 1.0) * np.float32(settings.zoom))
+    across = tf.random.uniform((count,), -1.0, 1.0) * np.float32(settings.shift * columns)
+    down = tf.random.uniform((count,), -1.0, 1.0) * np.float32(settings.shift * rows)
+    cos, sin = tf.cos(angle) * zoom, tf.sin(angle) * zoom
+    cx, cy = np.float32(columns / 2.0), np.float32(rows / 2.0)
+    zero = tf.zeros_like(cos)
+    transforms = tf.stack(
+        [cos, -sin, cx - cos * cx + sin * cy + across, sin, cos, cy - sin * cx - cos * cy + down,
+         zero, zero], axis=1,
+    )  # fmt: skip
+    return tf.raw_ops.ImageProjectiveTransformV3(
+        images=pictures, transforms=transforms, output_shape=[rows, columns], fill_value=0.0,
+        interpolation="BILINEAR", fill_mode="NEAREST",
+    )  # fmt: skip
+
+
+def _exposed(pictures: Tensor, settings: Augmentation) -> Tensor:
+    """Exposure, blur, something in the way, and noise."""
+    count, rows, columns = tf.shape(pictures)[0], pictures.shape[1], pictures.shape[2]
+    one = (count, 1, 1, 1)
+    gamma = 2.0 ** (tf.random.uniform(one, -1.0, 1.0) * np.float32(settings.gamma))
+    contrast = 1.0 + tf.random.uniform(one, -1.0, 1.0) * np.float32(settings.contrast)
+    offset = tf.random.uniform(one, -0.3, 0.3) * np.float32(settings.contrast)
+    pictures = tf.pow(tf.clip_by_value(pictures, 1e-4, 1.0), gamma)
+    pictures = (pictures - 0.5) * contrast + 0.5 + offset
+    if settings.blur_share > 0.0:
+        blurred = tf.nn.avg_pool2d(pictures, 3, 1, "SAME")
+        chosen = _chance(count, settings.blur_share)[:, None, None, None]
+        pictures = tf.where(chosen, blurred, pictures)
+    if settings.cutout_share > 0.0:
+        y = tf.range(rows, dtype=tf.float32)[None, :, None]
+        x = tf.range(columns, dtype=tf.float32)[None, None, :]
+        top, left = (tf.random.uniform((count, 1, 1)) * n for n in (float(rows), float(columns)))
+        high, wide = (
+            tf.random.uniform((count, 1, 1), 0.05, 0.3) * n for n in (float(rows), float(columns))
+        )
+        box = (y >= top) & (y < top + high) & (x >= left) & (x < left + wide)
+        box &= _chance(count, settings.cutout_share)[:, None, None]
+        pictures = tf.where(box[..., None], tf.random.uniform(one), pictures)
+    sigma = tf.random.uniform(one) * np.float32(settings.noise)
+    pictures += tf.random.normal(tf.shape(pictures)) * sigma
+    return tf.clip_by_value(pictures, 0.0, 1.0)

@@ -1,0 +1,176 @@
+"""Driving along a road: speed, and where the camera is and looks, twice a second."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d
+
+from offline.training.roads import STEP_M, RoadNetwork
+
+FRAME_INTERVAL_S: Final = 0.5
+WHEELBASE_M: Final = 2.7
+GRAVITY_MPS2: Final = 9.81
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Mounting:
+    """How the camera sits in the vehicle."""
+
+    height_m: float
+    pitch_rad: float
+    yaw_rad: float
+    roll_rad: float
+    horizontal_fov_rad: float
+
+
+@dataclass(frozen=True)
+class Drive:
+    """One pass along a network's main path.
+
+    Attributes
+    ----------
+    t_s, s_m, speed_mps : ndarray, shape (n,)
+    lateral_m : ndarray, shape (n,)
+        Offset of the vehicle from the centre line, left positive.
+    eye : ndarray, shape (n, 3), metres
+    rotation : ndarray, shape (n, 3, 3)
+        Rows are the camera's right, up and backward axes in the world.
+    mounting : Mounting
+    """
+
+    t_s: Array
+    s_m: Array
+    speed_mps: Array
+    lateral_m: Array
+    eye: Array
+    rotation: Array
+    mounting: Mounting
+
+
+def draw_mounting(rng: np.random.Generator) -> Mounting:
+    """Draw a camera: car or van, any field of view between a long lens and a dashcam's."""
+    fov_deg = float(rng.choice([rng.uniform(46, 56), rng.uniform(56, 75), rng.uniform(75, 115)],
+                               p=[0.4, 0.4, 0.2]))  # fmt: skip
+    return Mounting(
+        height_m=float(np.clip(rng.normal(1.45, 0.25), 0.95, 2.4)),
+        # The horizon may stand anywhere between a third and two thirds of the picture.
+        pitch_rad=math.radians(float(rng.normal(-1.0, 0.06 * fov_deg))),
+        yaw_rad=math.radians(float(rng.normal(0, 1.5))),
+        roll_rad=math.radians(float(rng.normal(0, 0.8))),
+        horizontal_fov_rad=math.radians(fov_deg),
+    )
+
+
+def draw_drive(rng: np.random.Generator, network: RoadNetwork) -> Drive:
+    """Drive the network's main path with a drawn driver, vehicle and camera."""
+    s_m, speed = _advance(rng, network)
+    n = s_m.size
+    mounting = draw_mounting(rng)
+    path = network.main
+    lane_m = 2.0 * network.half_width_m / network.lanes
+    if network.lanes == 2:
+        keep = -0.5 * lane_m
+    elif network.lanes == 1:
+        keep = 0.0
+    else:
+        keep = (int(rng.integers(0, network.lanes)) - (network.lanes - 1) / 2.0) * lane_m
+    if network.setting in ("street", "suburb"):
+        # Narrow streets with parked cars are driven nearer the middle.
+        keep *= float(rng.uniform(0.2, 1.0))
+    if network.left_hand_traffic:
+        keep = -keep
+    wobble = _smooth_noise(rng, n, 6) * float(rng.uniform(0.05, 0.3))
+    lateral = keep + wobble
+    heading = path.at(s_m + 0.5 * WHEELBASE_M, path.heading)
+    x = path.at(s_m, path.x) - np.sin(heading) * lateral
+    y = path.at(s_m, path.y) + np.cos(heading) * lateral
+    z = path.at(s_m, path.z)
+    front, rear = path.at(s_m + 1.0, path.z), path.at(s_m + 1.0 - WHEELBASE_M, path.z)
+    acceleration = np.gradient(speed, FRAME_INTERVAL_S) if n > 1 else np.zeros(n)
+    roughness = math.radians(float(rng.uniform(0.05, 0.5)))
+    pitch = (
+        np.arctan((front - rear) / WHEELBASE_M)
+        + mounting.pitch_rad
+        # A car squats and dives by roughly half a degree per m/s².
+        + math.radians(0.4) * acceleration
+        + rng.normal(0, 1, n) * roughness
+    )
+    yaw = heading + mounting.yaw_rad + np.radians(0.5) * _smooth_noise(rng, n, 3)
+    lateral_acceleration = speed**2 * path.at(s_m, path.curvature)
+    roll = (
+        mounting.roll_rad
+        + math.radians(0.5) * lateral_acceleration
+        + rng.normal(0, 0.4, n) * roughness
+    )
+    eye = np.column_stack([x, y, z + mounting.height_m])
+    return Drive(
+        t_s=np.arange(n) * FRAME_INTERVAL_S,
+        s_m=s_m,
+        speed_mps=speed,
+        lateral_m=lateral,
+        eye=eye,
+        rotation=_rotation(yaw, pitch, roll),
+        mounting=mounting,
+    )
+
+
+def _rotation(yaw: Array, pitch: Array, roll: Array) -> Array:
+    """Camera axes for a view along `yaw`, raised by `pitch`, leaning to the right by `roll`."""
+    zero = np.zeros_like(yaw)
+    forward = np.stack(
+        [np.cos(pitch) * np.cos(yaw), np.cos(pitch) * np.sin(yaw), np.sin(pitch)], axis=1
+    )
+    right = np.stack([np.sin(yaw), -np.cos(yaw), zero], axis=1)
+    up = np.cross(right, forward)
+    c, s = np.cos(roll)[:, None], np.sin(roll)[:, None]
+    return np.stack([c * right - s * up, s * right + c * up, -forward], axis=1)
+
+
+def _smooth_noise(rng: np.random.Generator, n: int, frames: float) -> Array:
+    noise = gaussian_filter1d(rng.normal(0, 1, n + 32), frames)[16 : 16 + n]
+    return noise / max(float(noise.std()), 1e-6)
+
+
+def _advance(rng: np.random.Generator, network: RoadNetwork) -> tuple[Array, Array]:
+    """Distances and speeds twice a second, limited by curvature, comfort and setting."""
+    path = network.main
+    free_kmh = {
+        "field": (45, 90), "forest": (40, 85), "suburb": (22, 48), "street": (18, 42),
+        "motorway": (70, 120), "ramp": (30, 55), "mountain": (25, 60),
+    }[network.setting]  # fmt: skip
+    free = float(rng.uniform(*free_kmh)) / 3.6
+    comfort = float(rng.uniform(1.5, 3.2))
+    braking, gaining = float(rng.uniform(1.0, 2.2)), float(rng.uniform(0.7, 1.8))
+    limit = np.minimum(free, np.sqrt(comfort / np.maximum(np.abs(path.curvature), 1e-4)))
+    for i in range(limit.size - 2, -1, -1):
+        limit[i] = min(limit[i], math.sqrt(limit[i + 1] ** 2 + 2 * braking * STEP_M))
+    first, last = network.margin_m - 20.0, path.length_m - network.margin_m
+    for i in range(round(first / STEP_M) + 1, limit.size):
+        limit[i] = min(limit[i], math.sqrt(limit[i - 1] ** 2 + 2 * gaining * STEP_M))
+    limit = np.maximum(limit, 1.5)
+    s, distances, speeds = first + float(rng.uniform(0, 5)), [], []
+    # Some drivers wait before a junction: a standing camera shows no motion.
+    waits = {
+        round(start - float(rng.uniform(4, 9))): int(rng.integers(2, 7))
+        for start, _ in network.turn_stretches
+        if rng.random() < 0.12
+    }
+    while s < last:
+        speed = float(path.at(np.array([s]), limit)[0])
+        distances.append(s)
+        speeds.append(speed)
+        ahead = s + speed * FRAME_INTERVAL_S
+        for place, frames in waits.items():
+            if s < place <= ahead:
+                for _ in range(frames):
+                    distances.append(float(place))
+                    speeds.append(0.0)
+        s = ahead
+    return np.asarray(distances), np.asarray(speeds)

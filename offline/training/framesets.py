@@ -1,0 +1,120 @@
+"""Labelled frames in memory: planes once, stacks by index, soft targets a head."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from offline.errors import InputError
+
+
+@dataclass(frozen=True)
+class FrameSet:
+    """Frames of one source and one split.
+
+    Attributes
+    ----------
+    name : str
+        Where the frames are from.
+    planes : ndarray of uint8, shape (p, 96, 160)
+    stacks : ndarray of int64, shape (n, 3)
+        Planes of every labelled frame, oldest first.
+    targets : dict of str to ndarray of float32, shape (n, classes)
+        Probability of each class by head; rows of an unlabelled frame are zero.
+    weights : dict of str to ndarray of float32, shape (n,)
+        Trust in a head's label, 0 where it has none.
+    reals : dict of str to ndarray of float32, shape (n,)
+        Auxiliary targets, NaN where unknown.
+    groups : list of str
+        Manoeuvre, road or sequence a frame belongs to.
+    names : list of str
+        How to find a frame again: file or time.
+    """
+
+    name: str
+    planes: NDArray[np.uint8]
+    stacks: NDArray[np.int64]
+    targets: dict[str, NDArray[np.float32]]
+    weights: dict[str, NDArray[np.float32]]
+    reals: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    groups: list[str] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return int(self.stacks.shape[0])
+
+    def pictures(self, index: NDArray[np.int64], *, single_frame: bool = False) -> NDArray[np.uint8]:
+        """Stacks of the frames at `index`, shape (n, 96, 160, 3)."""
+        chosen = self.stacks[index]
+        if single_frame:
+            chosen = np.repeat(chosen[:, -1:], chosen.shape[1], axis=1)
+        return np.ascontiguousarray(np.moveaxis(self.planes[chosen], 1, -1))
+
+    def labels(self, head: str) -> NDArray[np.int64]:
+        """Most probable class of every frame, -1 where the head has no label."""
+        best = self.targets[head].argmax(axis=1)
+        return np.where(self.weights[head] > 0, best, -1)
+
+    def subset(self, index: NDArray[np.int64]) -> FrameSet:
+        """The frames at `index`, sharing planes."""
+        return FrameSet(
+            self.name,
+            self.planes,
+            self.stacks[index],
+            {head: values[index] for head, values in self.targets.items()},
+            {head: values[index] for head, values in self.weights.items()},
+            {name: values[index] for name, values in self.reals.items()},
+            [self.groups[i] for i in index] if self.groups else [],
+            [self.names[i] for i in index] if self.names else [],
+        )
+
+
+def one_hot(
+    labels: Sequence[str | None], classes: Sequence[str], where: str
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Targets and weights from names; None and "" are unlabelled.
+
+    Raises
+    ------
+    InputError
+        A label is none of the classes.
+    """
+    targets = np.zeros((len(labels), len(classes)), np.float32)
+    weights = np.zeros(len(labels), np.float32)
+    place = {name: i for i, name in enumerate(classes)}
+    for row, label in enumerate(labels):
+        if label is None or label == "":
+            continue
+        if label not in place:
+            raise InputError(
+                f"{where}: label {label!r} (row {row + 1}) is not one of the classes "
+                f"{', '.join(classes)}"
+            )
+        targets[row, place[label]] = 1.0
+        weights[row] = 1.0
+    return targets, weights
+
+
+def require_every_class(
+    sets: Sequence[FrameSet], classes_of_head: Mapping[str, Sequence[str]], split: str
+) -> None:
+    """Check that every class of every head has frames.
+
+    Raises
+    ------
+    InputError
+        A class is empty; the message names it.
+    """
+    for head, classes in classes_of_head.items():
+        present: set[int] = set()
+        for frames in sets:
+            present |= set(np.unique(frames.labels(head)).tolist())
+        empty = [name for i, name in enumerate(classes) if i not in present]
+        if empty:
+            raise InputError(
+                f"no {split} frame is labelled {', '.join(empty)} (head {head}): add frames of it "
+                "or take the class out of the configuration"
+            )

@@ -1,0 +1,370 @@
+"""Readers of labelled frames: synthetic sets, labelled videos, tables and folders of pictures."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final, Literal
+
+import av
+import cv2
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from offline import preprocessing, roadscene
+from offline.errors import InputError
+from offline.training import synth
+from offline.training.config import (
+    FolderSource,
+    Source,
+    SynthSource,
+    TableSource,
+    VideoSource,
+)
+from offline.training.framesets import FrameSet, one_hot
+
+Split = Literal["train", "validation", "test"]
+PICTURES: Final = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+AUXILIARY: Final = ("grade", "heading")
+"""Real targets that synthetic frames carry: mean grade ahead / 5 %, heading change / 45 degrees."""
+GRADE_SOFTNESS_PERCENT: Final = 0.4
+HEADING_SOFTNESS_DEG: Final = 1.5
+CURVATURE_SOFTNESS_PER_M: Final = 0.0012
+
+Heads = Mapping[str, Sequence[str]]
+
+
+def read(source: Source, heads: Heads, split: Split, seed: int) -> list[FrameSet]:
+    """Read one split of a source; an empty list where the source has no such split.
+
+    Raises
+    ------
+    InputError
+        Something is missing, unreadable or labelled with an unknown class.
+    """
+    if isinstance(source, SynthSource):
+        return read_synth(source.path, heads, split, source.roads)
+    if isinstance(source, VideoSource):
+        stretches = {"train": source.train_s, "validation": source.validation_s}.get(split, [])
+        if not stretches:
+            return []
+        frames = read_video(source.path, source.labels, heads, stretches, source.trust)
+        return [frames] if len(frames) else []
+    if isinstance(source, TableSource):
+        table, base = read_table(source.path), source.path.parent
+    else:
+        table, base = list_folders(source.path, heads), source.path
+    chosen = table[_split_column(table, source, seed) == split]
+    return [read_pictures(chosen, base, heads, str(source.path))] if len(chosen) else []
+
+
+def read_synth(
+    folder: Path, heads: Heads, split: str | None, roads: int | None = None
+) -> list[FrameSet]:
+    """Frames of a synthetic set, all roads of a split in one `FrameSet`.
+
+    Targets are soft near the geometry rules' thresholds, where a label is a coin's toss.
+    """
+    _require_road_heads(heads, str(folder))
+    files = synth.road_files(folder, split)
+    if roads is not None:
+        files = [(road, file) for road, file in files if road < roads]
+    if not files:
+        return []
+    held = [(road, synth.read_road(file)) for road, file in files]
+    starts = np.cumsum([0] + [frames.planes.shape[0] for _, frames in held])
+    stacks = [f.stack_indices + start for (_, f), start in zip(held, starts[:-1], strict=True)]
+    targets = {
+        "slope": np.concatenate([soft_slope(f.grade_percent) for _, f in held]),
+        "course": np.concatenate(
+            [soft_course(f.heading_change_deg, f.curvature_per_m, f.course) for _, f in held]
+        ),
+    }
+    count = int(starts[-1])
+    grade = np.concatenate([f.grade_percent for _, f in held])
+    heading = np.concatenate([f.heading_change_deg for _, f in held])
+    return [
+        FrameSet(
+            name=f"synthetic {split or 'all'}",
+            planes=np.concatenate([f.planes for _, f in held]),
+            stacks=np.concatenate(stacks),
+            targets={head: targets[head] for head in heads},
+            weights={head: np.ones(count, np.float32) for head in heads},
+            reals={
+                "grade": np.clip(grade / 5.0, -2.5, 2.5).astype(np.float32),
+                "heading": np.clip(heading / 45.0, -2.5, 2.5).astype(np.float32),
+            },
+            groups=[f"road {road}" for road, f in held for _ in range(f.planes.shape[0])],
+            names=[f"road {road} t={t:.1f} s" for road, f in held for t in f.t_s],
+        )
+    ]
+
+
+def soft_slope(grade_percent: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Probabilities of `roadscene.SLOPES`; half at the threshold."""
+    up = _logistic((grade_percent - roadscene.SLOPE_THRESHOLD_PERCENT) / GRADE_SOFTNESS_PERCENT)
+    down = _logistic((-grade_percent - roadscene.SLOPE_THRESHOLD_PERCENT) / GRADE_SOFTNESS_PERCENT)
+    return np.stack([1.0 - up - down, up, down], axis=1).astype(np.float32)
+
+
+def soft_course(
+    heading_change_deg: NDArray[np.float64],
+    curvature_per_m: NDArray[np.float64],
+    courses: Sequence[str],
+) -> NDArray[np.float32]:
+    """Probabilities of `roadscene.COURSES`; never contradicts the label `courses`."""
+    swing = np.abs(heading_change_deg)
+    bend = np.maximum(
+        _logistic((swing - roadscene.CURVE_HEADING_CHANGE_DEG) / HEADING_SOFTNESS_DEG),
+        _logistic(
+            (np.abs(curvature_per_m) - roadscene.CURVE_CURVATURE_PER_M) / CURVATURE_SOFTNESS_PER_M
+        ),
+    )
+    turn = _logistic((swing - roadscene.TURN_HEADING_CHANGE_DEG) / (2.0 * HEADING_SOFTNESS_DEG))
+    result = np.zeros((len(courses), 4))
+    for row, name in enumerate(courses):
+        if name.endswith("_turn"):
+            share = max(float(turn[row]), 0.5)
+            result[row, roadscene.COURSES.index(name)] = share
+            result[row, 1] = 1.0 - share
+        else:
+            result[row, 1], result[row, 0] = bend[row], 1.0 - bend[row]
+    return result.astype(np.float32)
+
+
+def _logistic(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(x, -60, 60))))
+
+
+def read_video(
+    video: Path,
+    labels: Path,
+    heads: Heads,
+    stretches: Sequence[tuple[float, float]],
+    trust: Mapping[str, float],
+) -> FrameSet:
+    """Labelled frames of a video within stretches of time.
+
+    Every frame's stack is made of the video's own frames one and a half seconds back, so that
+    stacks have any phase. Nothing outside a stretch is looked at, planes of the past included.
+    """
+    table = _csv(labels)
+    if "t_s" not in table:
+        raise InputError(f"{labels}: no column t_s")
+    missing = [head for head in heads if head not in table]
+    if missing:
+        raise InputError(f"{labels}: no column {missing[0]}: one column a head is needed")
+    times, planes = video_planes(video, stretches)
+    parts: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
+    label_t = table["t_s"].to_numpy(float)
+    for start, end in stretches:
+        inside = np.flatnonzero((times >= start) & (times <= end))
+        if inside.size == 0:
+            continue
+        stacks = inside[preprocessing.stack_indices(times[inside])]
+        nearest = np.abs(label_t[None, :] - times[inside][:, None]).argmin(axis=1)
+        near = np.abs(label_t[nearest] - times[inside]) < 0.03
+        parts.append((stacks[near], nearest[near]))
+    stacks = np.concatenate([p[0] for p in parts]) if parts else np.zeros((0, 3), np.int64)
+    rows = np.concatenate([p[1] for p in parts]) if parts else np.zeros(0, np.int64)
+    targets, weights = {}, {}
+    for head, classes in heads.items():
+        names = [None if pd.isna(v) else str(v) for v in table[head].to_numpy()[rows]]
+        targets[head], weights[head] = one_hot(names, classes, str(labels))
+        weights[head] *= np.float32(trust.get(head, 1.0))
+    labelled = np.flatnonzero(sum(weights.values()) > 0)
+    groups = table["group"].astype(str).to_numpy()[rows] if "group" in table else None
+    whole = FrameSet(
+        name=video.stem,
+        planes=planes,
+        stacks=stacks,
+        targets=targets,
+        weights=weights,
+        groups=[str(v) for v in groups] if groups is not None else [video.stem] * rows.size,
+        names=[f"{video.stem} t={label_t[row]:.2f} s" for row in rows],
+    )
+    return whole.subset(labelled)
+
+
+def video_planes(
+    video: Path, stretches: Sequence[tuple[float, float]]
+) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
+    """Capture times and planes of a video's frames within stretches."""
+    times: list[float] = []
+    planes: list[NDArray[np.uint8]] = []
+    last = max(end for _, end in stretches)
+    try:
+        with av.open(str(video)) as container:
+            start = None
+            for frame in container.decode(video=0):
+                if frame.time is None:
+                    continue
+                start = frame.time if start is None else start
+                t = frame.time - start
+                if t > last:
+                    break
+                if any(a <= t <= b for a, b in stretches):
+                    picture = frame.to_ndarray(format="bgr24")
+                    times.append(t)
+                    planes.append(preprocessing.plane(preprocessing.still(picture)))
+    except (av.FFmpegError, OSError) as error:
+        raise InputError(f"{video}: cannot be read as a video ({error})") from error
+    if not planes:
+        raise InputError(f"{video}: no frame within {list(stretches)} s")
+    return np.asarray(times), np.asarray(planes, np.uint8)
+
+
+def read_table(file: Path) -> pd.DataFrame:
+    """Read a CSV of pictures: column `file` and labels."""
+    table = _csv(file)
+    if "file" not in table:
+        raise InputError(f"{file}: no column file")
+    return table
+
+
+def list_folders(folder: Path, heads: Heads) -> pd.DataFrame:
+    """List a folder a class as a table with columns file and label.
+
+    Raises
+    ------
+    InputError
+        The folder is missing, or a class has no folder or no picture.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; it must hold one folder a class")
+    (classes,) = heads.values()
+    known = set(classes)
+    rows: list[tuple[str, str]] = []
+    for each in sorted(path for path in folder.iterdir() if path.is_dir()):
+        if each.name.startswith("."):
+            continue
+        if each.name not in known:
+            raise InputError(
+                f"{each}: {each.name!r} is not one of the classes {', '.join(classes)}"
+            )
+        rows += [
+            (f"{each.name}/{picture.name}", each.name)
+            for picture in sorted(each.iterdir())
+            if picture.suffix.lower() in PICTURES
+        ]
+    for name in classes:
+        if not any(label == name for _, label in rows):
+            raise InputError(f"{folder / name}: class {name!r} is empty: add pictures of it")
+    return pd.DataFrame(rows, columns=["file", "label"])
+
+
+def read_pictures(table: pd.DataFrame, base: Path, heads: Heads, where: str) -> FrameSet:
+    """Read a table's pictures.
+
+    Raises
+    ------
+    InputError
+        A picture cannot be read, or a label is no class.
+    """
+    table = table.reset_index(drop=True)
+    names = labels_by_head(table, heads, where)
+    targets, weights = {}, {}
+    for head, classes in heads.items():
+        targets[head], weights[head] = one_hot(names[head], classes, where)
+    planes = np.asarray([read_plane(base / str(file)) for file in table["file"]], np.uint8)
+    stacks = np.repeat(np.arange(len(table))[:, None], 3, axis=1)
+    if "t_s" in table:
+        key = "sequence" if "sequence" in table and table["sequence"].notna().any() else "source"
+        groups = table[key].astype(str) if key in table else pd.Series("", index=table.index)
+        for _, rows in table.groupby(groups, sort=False):
+            ordered = rows.sort_values("t_s").index.to_numpy()
+            times = table["t_s"].to_numpy(float)[ordered]
+            stacks[ordered] = ordered[preprocessing.stack_indices(times)]
+    group = "group" if "group" in table else "source" if "source" in table else None
+    frames = FrameSet(
+        name=where,
+        planes=planes,
+        stacks=stacks,
+        targets=targets,
+        weights=weights,
+        groups=[str(v) for v in table[group]] if group else ["pictures"] * len(table),
+        names=[str(v) for v in table["file"]],
+    )
+    return frames.subset(np.flatnonzero(sum(weights.values()) > 0))
+
+
+def labels_by_head(
+    table: pd.DataFrame, heads: Heads, where: str
+) -> dict[str, list[str | None]]:
+    """A table's labels a head: from columns named after heads, or from `label`.
+
+    The road scene heads also take the six-class `label`: a straight road is level, a climb or
+    descent is not said to be straight, a bend's slope is not known.
+    """
+    if all(head in table for head in heads):
+        return {
+            head: [None if pd.isna(v) else str(v) for v in table[head]] for head in heads
+        }
+    if "label" not in table:
+        raise InputError(f"{where}: no column {next(iter(heads))} and no column label")
+    labels = [None if pd.isna(v) else str(v) for v in table["label"]]
+    if len(heads) == 1:
+        return {next(iter(heads)): labels}
+    _require_road_heads(heads, where)
+    unknown = {v for v in labels if v} - set(roadscene.CLASSES)
+    if unknown:
+        raise InputError(
+            f"{where}: label {sorted(unknown)[0]!r} is not one of the classes "
+            f"{', '.join(roadscene.CLASSES)}"
+        )
+    slope = {"straight": "level", "uphill": "uphill", "downhill": "downhill"}
+    return {
+        "slope": [slope.get(v) if v else None for v in labels],
+        "course": [v if v in roadscene.COURSES else None for v in labels],
+    }
+
+
+def read_plane(file: Path) -> NDArray[np.uint8]:
+    """Read a picture file as the network's plane.
+
+    Raises
+    ------
+    InputError
+        The file is missing or no picture.
+    """
+    try:
+        data = np.frombuffer(file.read_bytes(), np.uint8)
+    except OSError as error:
+        raise InputError(f"{file}: cannot be read ({error.strerror})") from error
+    picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    if picture is None:
+        raise InputError(f"{file}: no readable picture; remove or replace it")
+    return preprocessing.plane(preprocessing.still(np.asarray(picture, np.uint8)))
+
+
+def _csv(file: Path) -> pd.DataFrame:
+    try:
+        return pd.read_csv(file)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{file}: cannot be read as CSV ({error})") from error
+
+
+def _require_road_heads(heads: Heads, where: str) -> None:
+    expected = {"slope": roadscene.SLOPES, "course": roadscene.COURSES}
+    if any(tuple(classes) != expected.get(head) for head, classes in heads.items()):
+        raise InputError(
+            f"{where} is labelled for the heads slope ({', '.join(roadscene.SLOPES)}) and course "
+            f"({', '.join(roadscene.COURSES)}), not for {', '.join(heads)}"
+        )
+
+
+def _split_column(
+    table: pd.DataFrame, source: TableSource | FolderSource, seed: int
+) -> NDArray[np.str_]:
+    """Split of every row: as the table says, else by a hash of the sequence or the file."""
+    if "split" in table:
+        return table["split"].astype(str).to_numpy(str)
+    by = "sequence" if "sequence" in table and table["sequence"].notna().any() else "file"
+
+    def held_out(value: object) -> bool:
+        digest = hashlib.sha256(f"{seed}:{value}".encode()).digest()
+        return int.from_bytes(digest[:4], "big") / 2**32 < source.validation_share
+
+    return np.array(["validation" if held_out(v) else "train" for v in table[by]], dtype=str)

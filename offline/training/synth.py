@@ -1,0 +1,279 @@
+"""Synthetic roads: frames rendered twice a second along drives, labelled from geometry.
+
+A synthetic set is a folder with one `roads/road_NNNNN.npz` a road and `set.json`. Road number k
+of seed S is always the same road, whatever else is rendered, so sets can be extended and an
+interrupted rendering goes on where it stopped. A road belongs to one split only.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from offline import preprocessing
+from offline.errors import InputError
+from offline.training import lens as lenses
+from offline.training import meshes, scenery
+from offline.training.drives import FRAME_INTERVAL_S, Drive, draw_drive
+from offline.training.renderer import Renderer
+from offline.training.roads import RoadNetwork, build_network, geometry_ahead
+
+SET_FILE: Final = "set.json"
+ROADS_FOLDER: Final = "roads"
+VERSION: Final = "synthetic-roads-1"
+SPLITS: Final = ("train", "train", "train", "train", "train", "train", "train", "train",
+                 "validation", "test")  # fmt: skip
+"""Road k is in split k % 10."""
+
+
+@dataclass(frozen=True)
+class RoadFrames:
+    """The frames of one road, in order of time.
+
+    Attributes
+    ----------
+    planes : ndarray of uint8, shape (n, 96, 160)
+    t_s, speed_mps, grade_percent, heading_change_deg, curvature_per_m : ndarray, shape (n,)
+    slope, course : list of str
+        Labels from geometry.
+    setting : str
+    """
+
+    planes: NDArray[np.uint8]
+    t_s: NDArray[np.float64]
+    speed_mps: NDArray[np.float64]
+    grade_percent: NDArray[np.float64]
+    heading_change_deg: NDArray[np.float64]
+    curvature_per_m: NDArray[np.float64]
+    slope: list[str]
+    course: list[str]
+    setting: str
+
+    @property
+    def stack_indices(self) -> NDArray[np.int64]:
+        return preprocessing.stack_indices(self.t_s)
+
+
+def split_of(road: int) -> str:
+    """Split a road belongs to, by its number."""
+    return SPLITS[road % len(SPLITS)]
+
+
+def render_road(
+    renderer: Renderer, seed: int, road: int, stills: list[NDArray[np.uint8]] | None = None
+) -> RoadFrames:
+    """Build, drive and render one road.
+
+    Parameters
+    ----------
+    stills : list, optional
+        Receives the 320x180 stills, for people to look at.
+    """
+    rng = np.random.default_rng([seed, road])
+    network = build_network(rng)
+    drive = draw_drive(rng, network)
+    look = scenery.draw_look(rng, network)
+    mesh, _ = scenery.build(rng, network)
+    traffic = _Traffic(rng, network, drive)
+    renderer.load(network, look, mesh, traffic.vehicles)
+    lens = lenses.draw_lens(rng)
+    planes, gain = [], 0.0
+    for index in range(drive.s_m.size):
+        light = renderer.draw(drive, index, traffic.matrices(index))
+        still, gain = lenses.expose(lens, rng, light, gain)
+        planes.append(preprocessing.plane(still))
+        if stills is not None:
+            stills.append(still)
+    ahead = geometry_ahead(network.main, drive.s_m)
+    return RoadFrames(
+        planes=np.asarray(planes, np.uint8),
+        t_s=drive.t_s,
+        speed_mps=drive.speed_mps,
+        grade_percent=ahead.grade_percent,
+        heading_change_deg=ahead.heading_change_deg,
+        curvature_per_m=ahead.curvature_per_m,
+        slope=ahead.slopes(),
+        course=ahead.courses(),
+        setting=network.setting,
+    )
+
+
+class _Traffic:
+    """Other vehicles: some lead, some come the other way."""
+
+    def __init__(self, rng: np.random.Generator, network: RoadNetwork, drive: Drive) -> None:
+        self._path, self._drive = network.main, drive
+        count = int(rng.choice([0, 1, 2, 4, 6], p=[0.25, 0.25, 0.2, 0.2, 0.1]))
+        self.vehicles: list[meshes.Mesh] = []
+        self._oncoming: list[bool] = []
+        self._start, self._speed, self._lateral = [], [], []
+        zero = np.zeros(1)
+        lane = 2.0 * network.half_width_m / network.lanes
+        for _ in range(count):
+            mesh = meshes.Mesh()
+            meshes.cars(mesh, rng, zero, zero, zero, zero)
+            oncoming = bool(rng.random() < 0.6) and network.lanes == 2
+            self.vehicles.append(mesh)
+            self._oncoming.append(oncoming)
+            self._start.append(float(rng.uniform(60, 500) if oncoming else rng.uniform(9, 70)))
+            self._speed.append(float(rng.uniform(5, 20)))
+            own = float(drive.lateral_m[0])
+            # Whoever comes the other way keeps to the other side; who leads keeps the lane.
+            away = -np.sign(own if own else 1.0) * lane * 0.5
+            other_lane = network.lanes > 2 and rng.random() < 0.6
+            self._lateral.append(away if oncoming else own - np.sign(own) * lane * other_lane)
+
+    def matrices(self, index: int) -> list[NDArray[np.float64]]:
+        result = []
+        s_own, t = float(self._drive.s_m[index]), float(self._drive.t_s[index])
+        for oncoming, start, speed, lateral in zip(
+            self._oncoming, self._start, self._speed, self._lateral, strict=True
+        ):
+            if oncoming:
+                s = float(self._drive.s_m[0]) + start - speed * t
+            else:
+                s = s_own + start + 4.0 * np.sin(0.2 * t + start)
+            s = float(np.clip(s, 0.0, self._path.length_m))
+            at = np.array([s])
+            heading = float(self._path.at(at, self._path.heading)[0])
+            grade = float(self._path.at(at, self._path.grade)[0])
+            x = float(self._path.at(at, self._path.x)[0]) - np.sin(heading) * lateral
+            y = float(self._path.at(at, self._path.y)[0]) + np.cos(heading) * lateral
+            z = float(self._path.at(at, self._path.z)[0])
+            c, s_ = np.cos(heading), np.sin(heading)
+            facing = -1.0 if oncoming else 1.0
+            matrix = np.eye(4)
+            matrix[:3, 0] = np.array([c, s_, grade]) * facing
+            matrix[:3, 1] = np.array([-s_, c, 0.0]) * facing
+            matrix[:3, 3] = [x, y, z]
+            result.append(matrix)
+        return result
+
+
+def road_file(folder: Path, road: int) -> Path:
+    return folder / ROADS_FOLDER / f"road_{road:05d}.npz"
+
+
+def write_road(folder: Path, road: int, frames: RoadFrames) -> None:
+    """Write a road's frames in one step."""
+    target = road_file(folder, road)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    buffer = io.BytesIO()
+    np.savez(
+        buffer,
+        planes=frames.planes,
+        t_s=frames.t_s,
+        speed_mps=frames.speed_mps,
+        grade_percent=frames.grade_percent,
+        heading_change_deg=frames.heading_change_deg,
+        curvature_per_m=frames.curvature_per_m,
+        slope=np.asarray(frames.slope),
+        course=np.asarray(frames.course),
+        setting=np.asarray(frames.setting),
+    )
+    partial = target.with_suffix(".partial")
+    partial.write_bytes(buffer.getvalue())
+    partial.replace(target)
+
+
+def read_road(file: Path) -> RoadFrames:
+    """Read a road's frames back.
+
+    Raises
+    ------
+    InputError
+        The file is damaged or was written by another version.
+    """
+    try:
+        with np.load(file) as held:
+            return RoadFrames(
+                planes=held["planes"],
+                t_s=held["t_s"],
+                speed_mps=held["speed_mps"],
+                grade_percent=held["grade_percent"],
+                heading_change_deg=held["heading_change_deg"],
+                curvature_per_m=held["curvature_per_m"],
+                slope=[str(v) for v in held["slope"]],
+                course=[str(v) for v in held["course"]],
+                setting=str(held["setting"]),
+            )
+    except (OSError, ValueError, KeyError, EOFError) as error:
+        raise InputError(f"{file}: no road of a synthetic set ({error}); render it again") from error
+
+
+def render_set(folder: Path, seed: int, roads: range, preview: bool = False) -> Iterator[int]:
+    """Render roads that are not there yet; yields each road's number when it is on disk.
+
+    Raises
+    ------
+    InputError
+        The folder holds a set of another seed.
+    """
+    start_set(folder, seed)
+    missing = [road for road in roads if not road_file(folder, road).exists()]
+    if not missing:
+        return
+    with Renderer() as renderer:
+        for road in missing:
+            stills: list[NDArray[np.uint8]] | None = [] if preview else None
+            write_road(folder, road, render_road(renderer, seed, road, stills))
+            if stills:
+                for index, still in enumerate(stills):
+                    picture = folder / "preview" / f"road_{road:05d}_{index:03d}.jpg"
+                    picture.parent.mkdir(exist_ok=True)
+                    cv2.imwrite(os.fspath(picture), still)
+            yield road
+
+
+def start_set(folder: Path, seed: int) -> None:
+    """Create a set's folder, or check that it is of this seed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    description = {"version": VERSION, "seed": seed, "frame_interval_s": FRAME_INTERVAL_S}
+    file = folder / SET_FILE
+    if file.exists():
+        if read_set(folder) != description:
+            raise InputError(
+                f"{folder} holds a synthetic set of another seed or version: choose another folder"
+            )
+        return
+    partial = file.with_suffix(".partial")
+    partial.write_text(json.dumps(description) + "\n", encoding="utf-8")
+    partial.replace(file)
+
+
+def read_set(folder: Path) -> dict[str, object]:
+    """Read `set.json`.
+
+    Raises
+    ------
+    InputError
+        The folder is no synthetic set.
+    """
+    try:
+        description = json.loads((folder / SET_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{folder} is no synthetic set (no readable {SET_FILE}): make one with "
+            "`gradewise-offline synth --out DIR`"
+        ) from error
+    return dict(description)
+
+
+def road_files(folder: Path, split: str | None = None) -> list[tuple[int, Path]]:
+    """Roads on disk, by number, optionally of one split only."""
+    read_set(folder)
+    found = []
+    for file in sorted((folder / ROADS_FOLDER).glob("road_*.npz")):
+        road = int(file.stem.removeprefix("road_"))
+        if split is None or split_of(road) == split:
+            found.append((road, file))
+    return found
