@@ -1,0 +1,1 @@
+"""Sample trips, what makes them, and the simulator behind the benchmarks."""

@@ -1,0 +1,1 @@
+"""Simulated trips with truth: roads, vehicles, drivers, sensors and a stand-in network."""

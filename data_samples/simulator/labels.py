@@ -1,0 +1,146 @@
+"""A stand-in for the network: labels from truth through a confusion matrix, with its habits.
+
+Three things make a real network's mistakes worse than coin tosses: they follow the classes'
+confusion, they last (the next frame shows almost the same picture), and the confidence does not
+always give them away. Each is modelled. A hidden uniform number decides, through the confusion
+matrix's row of the true class, what is answered; it is drawn anew only after some metres, so
+that a burst of frames is wrong in the same way, while the share of every answer stays exactly
+the matrix's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data_samples.simulator.drive import Drive
+from data_samples.simulator.road import STEP_M, Road
+from data_samples.simulator.sensors import START_NS
+from offline.scenelabels import SceneLabels
+
+
+@dataclass(frozen=True)
+class NetworkModel:
+    """How a network answers.
+
+    Attributes
+    ----------
+    slope_confusion : ndarray, shape (3, 3)
+        Share of each answer (column) by true slope (row).
+    course_confusion : ndarray, shape (4, 4)
+        The same for the course.
+    burst_m : float
+        Mean length of road over which a mistake lasts.
+    confidence_spread : float
+        Small: sure or lost; large: always the same moderate confidence.
+    overconfidence : float
+        Exponent on the odds: 1 is calibrated, more claims more than it knows.
+    fps : float
+        Labelled frames a second.
+    slope_threshold, course_threshold : float
+        Confidence under which a head is undetermined.
+    """
+
+    slope_confusion: NDArray[np.float64]
+    course_confusion: NDArray[np.float64]
+    burst_m: float = 60.0
+    confidence_spread: float = 4.0
+    overconfidence: float = 1.2
+    fps: float = 2.0
+    slope_threshold: float = 0.55
+    course_threshold: float = 0.55
+
+
+def network_of_accuracy(accuracy: float, *, fps: float = 2.0) -> NetworkModel:
+    """Return a network with the given balanced accuracy in both heads.
+
+    Mistakes fall mostly on the neighbouring class, as real confusion matrices have them:
+    slopes are taken for level and level for a slope, rarely uphill for downhill.
+    """
+    wrong = 1.0 - accuracy
+    slope = np.array(
+        [
+            [accuracy, wrong / 2, wrong / 2],
+            [0.8 * wrong, accuracy, 0.2 * wrong],
+            [0.8 * wrong, 0.2 * wrong, accuracy],
+        ]
+    )
+    course = np.array(
+        [
+            [accuracy, 0.8 * wrong, 0.1 * wrong, 0.1 * wrong],
+            [0.7 * wrong, accuracy, 0.15 * wrong, 0.15 * wrong],
+            [0.2 * wrong, 0.7 * wrong, accuracy, 0.1 * wrong],
+            [0.2 * wrong, 0.7 * wrong, 0.1 * wrong, accuracy],
+        ]
+    )
+    return NetworkModel(slope, course, fps=fps)
+
+
+def label_drive(
+    drive: Drive,
+    road: Road,
+    network: NetworkModel,
+    rng: np.random.Generator,
+    *,
+    start_ns: int = START_NS,
+) -> SceneLabels:
+    """Label a drive as the network would."""
+    n = max(int(drive.t_s[-1] * network.fps), 1)
+    t_s = np.arange(n) / network.fps
+    place = np.interp(t_s, drive.t_s, drive.distance_m)
+    step = np.minimum((place / STEP_M).astype(np.int64), road.grade_percent.size - 1)
+    moved = np.diff(place, prepend=place[0])
+    redraw = rng.random(n) < 1.0 - np.exp(-moved / network.burst_m)
+    redraw[0] = True
+    p_slope = _answers(road.slope[step], network.slope_confusion, redraw, network, rng)
+    p_course = _answers(road.course[step], network.course_confusion, redraw, network, rng)
+    return SceneLabels(
+        t_mono_ns=start_ns + np.round(t_s * 1e9).astype(np.int64),
+        frame=np.arange(n, dtype=np.int64),
+        p_slope=p_slope,
+        p_course=p_course,
+        slope_threshold=network.slope_threshold,
+        course_threshold=network.course_threshold,
+        model_name="simulated",
+        model_sha256="",
+    )
+
+
+def _answers(
+    truth: NDArray[np.int64],
+    confusion: NDArray[np.float64],
+    redraw: NDArray[np.bool_],
+    network: NetworkModel,
+    rng: np.random.Generator,
+) -> NDArray[np.float32]:
+    n, classes = truth.size, confusion.shape[0]
+    run = np.cumsum(redraw) - 1
+    hidden = rng.random(run[-1] + 1)[run]
+    answer = (hidden[:, None] > np.cumsum(confusion, axis=1)[truth]).sum(axis=1)
+    answer = np.minimum(answer, classes - 1)
+    right = answer == truth
+    # Of calibrated answers with confidence c a share c is right: where the confidence is drawn
+    # from Beta(a, b), the right ones follow Beta(a + 1, b) and the wrong ones Beta(a, b + 1).
+    accuracy = float(np.mean(np.diag(confusion)))
+    a, b = network.confidence_spread * accuracy, network.confidence_spread * (1 - accuracy)
+    sure = rng.beta(a + 1.0, b, run[-1] + 1)[run]
+    unsure = rng.beta(a, b + 1.0, run[-1] + 1)[run]
+    confidence = np.where(right, sure, unsure)
+    jitter = rng.normal(0.0, 0.3, n)
+    odds = np.log(np.clip(confidence, 0.01, 0.995) / (1 - np.clip(confidence, 0.01, 0.995)))
+    confidence = 1.0 / (1.0 + np.exp(-(network.overconfidence * odds + jitter)))
+    confidence = np.clip(confidence, 1.02 / classes, 0.999)
+    # The rest goes to the other classes as this answer's column says they were meant.
+    others = confusion[:, answer].T.copy()
+    others[np.arange(n), answer] = 0.0
+    others += 1e-3
+    others[np.arange(n), answer] = 0.0
+    others /= others.sum(axis=1, keepdims=True)
+    p = others * (1.0 - confidence)[:, None]
+    p[np.arange(n), answer] = confidence
+    # A confidence under one half must still be the largest of the row.
+    top = p.max(axis=1)
+    p[np.arange(n), answer] = np.maximum(p[np.arange(n), answer], top + 1e-6)
+    return (p / p.sum(axis=1, keepdims=True)).astype(np.float32)
