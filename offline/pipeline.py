@@ -161,4 +161,5 @@ def score_trip(
                 software=SOFTWARE,
             ),
             timeline=scored.timeline,
+            labels=labels if seen else None,
         )

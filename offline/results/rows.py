@@ -205,6 +205,15 @@ class PastResult:
 
 
 @dataclass(frozen=True, slots=True)
+class KnownResult:
+    """What a stored result was made from."""
+
+    trip_id: str
+    vehicle_class: str
+    provenance: Provenance
+
+
+@dataclass(frozen=True, slots=True)
 class FailedTrip:
     """A trip that could not be scored, set aside with its reason.
 

@@ -97,6 +97,10 @@ exposure = sa.Table(
     sa.Column("engine_on_s", sa.Float, nullable=False),
     sa.Column("speed_coverage", sa.Float, nullable=False),
     sa.Column("scene_coverage", sa.Float, nullable=False),
+    sa.Column("judged", sa.Float, nullable=False),
+    sa.Column("by_kind", sa.JSON, nullable=False),
+    sa.Column("coolant_start_c", sa.Float),
+    sa.Column("cold_s", sa.Float, nullable=False),
 )
 
 scores = sa.Table(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import fields
 from datetime import date
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from offline.results.files import ResultFiles
 from offline.results.rows import (
     ALL_TIME,
     FailedTrip,
+    KnownResult,
     PastResult,
     Period,
     Standing,
@@ -256,13 +258,24 @@ class ResultStore:
         with self.transaction() as connection:
             return queries.days_of_trips(connection)
 
-    def provenances(self) -> dict[tuple[str, str], Provenance]:
-        """Return by (trip path, variant) what the stored results were made from."""
-        t = schema.trips.c
-        names = list(Provenance.__dataclass_fields__)
+    def known_results(self, variant: str = STANDARD) -> dict[str, KnownResult]:
+        """Return by the trip's SHA-256 what every stored result was made from."""
+        t, v = schema.trips.c, schema.vehicles.c
+        names = [field.name for field in fields(Provenance)]
+        query = (
+            sa.select(t.trip_id, v.vehicle_class, *(t[name] for name in names))
+            .join_from(schema.trips, schema.vehicles, v.vehicle == t.vehicle)
+            .where(t.variant == variant)
+        )
         with self.transaction() as connection:
-            rows = connection.execute(sa.select(t.trip_path, t.variant, *(t[n] for n in names)))
-            return {(row[0], row[1]): Provenance(*row[2:]) for row in rows}
+            rows = connection.execute(query)
+            known = (KnownResult(row[0], row[1], Provenance(*row[2:])) for row in rows)
+            return {one.provenance.trip_sha256: one for one in known}
+
+    def erased(self) -> set[str]:
+        """Return the SHA-256 of every trip erased at a person's request."""
+        with self.transaction() as connection:
+            return set(connection.execute(sa.select(schema.erased.c.trip_sha256)).scalars())
 
     def _file(self, trip_id: str, variant: str, column: str) -> str | None:
         with self.transaction() as connection:

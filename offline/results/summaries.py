@@ -66,10 +66,11 @@ def rebuild(connection: sa.Connection) -> None:
             )
         )
         days = days_table.c
-        if connection.dialect.name == "sqlite":
-            month = sa.func.strftime("%Y-%m-01", days.day, type_=sa.Date)
-        else:
-            month = sa.cast(sa.func.date_trunc("month", days.day), sa.Date)
+        month: sa.ColumnElement = (
+            sa.func.strftime("%Y-%m-01", days.day, type_=sa.Date)
+            if connection.dialect.name == "sqlite"
+            else sa.cast(sa.func.date_trunc("month", days.day), sa.Date)
+        )
         connection.execute(
             months_table.insert().from_select(
                 ["month", who, *_SUMS],

@@ -14,7 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from offline.results import schema, summaries
 from offline.results.queries import load_verdicts, stored_trip
 from offline.results.staging import StagedResult, variant_of
-from offline.verdicts import Outcome, Score, TripResult, Verdict
+from offline.verdicts import Exposure, Outcome, Score, TripResult, Verdict
 
 NOT_SIMULATED = ("measured", "recorded", "none", "")
 """Values of `TripResult.origin` under which nothing of a trip is simulated."""
@@ -58,8 +58,7 @@ def write_result(connection: sa.Connection, staged: StagedResult, now_ns: int) -
     }
     connection.execute(
         schema.exposure.insert(),
-        {"trip": inserted.id}
-        | {name: finite_or_zero(value) for name, value in asdict(result.exposure).items()},
+        {"trip": inserted.id} | _exposure_values(result.exposure),
     )
     connection.execute(
         schema.scores.insert(),
@@ -182,6 +181,14 @@ def _score_values(trip: int, with_road_context: bool, score: Score) -> dict[str,
         "reason": score.reason,
         "parts": {name: _number(value) for name, value in score.parts.items()},
     }
+
+
+def _exposure_values(exposure: Exposure) -> dict[str, Any]:
+    values = asdict(exposure)
+    for name in ("distance_km", "duration_s", "moving_s", "engine_on_s", "cold_s"):
+        values[name] = finite_or_zero(values[name])
+    values["by_kind"] = {str(kind): finite_or_zero(v) for kind, v in exposure.by_kind.items()}
+    return values
 
 
 def _number(value: float | None) -> float | None:

@@ -232,6 +232,10 @@ def upgrade() -> None:
         sa.Column("engine_on_s", sa.Float(), nullable=False),
         sa.Column("speed_coverage", sa.Float(), nullable=False),
         sa.Column("scene_coverage", sa.Float(), nullable=False),
+        sa.Column("judged", sa.Float(), nullable=False),
+        sa.Column("by_kind", sa.JSON(), nullable=False),
+        sa.Column("coolant_start_c", sa.Float(), nullable=True),
+        sa.Column("cold_s", sa.Float(), nullable=False),
         sa.ForeignKeyConstraint(
             ["trip"], ["trips.id"], name=op.f("fk_exposure_trip"), ondelete="CASCADE"
         ),

@@ -1,0 +1,203 @@
+"""Finds the trips to score and leaves out those whose result could not change."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Final
+
+from offline.batch.settings import Settings
+from offline.errors import InputError
+from offline.results.store import ResultStore
+from onboard.errors import TripError
+from onboard.manifest import read_manifest
+from onboard.trip import find_trips
+from onboard.tripschema import DATABASE, MANIFEST
+
+PURGED: Final = "purged.json"
+"""Mark of a trip folder whose pictures a purge took: scored again, it would lose its context."""
+_FOLDER_DATE: Final = re.compile(r"^(\d{8})T\d{6}")
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedTrip:
+    """A trip to be scored.
+
+    Attributes
+    ----------
+    path : str
+        Absolute.
+    fingerprint : str
+        `Settings.fingerprint`; of an unclosed trip, by what its database is now.
+    """
+
+    path: str
+    fingerprint: str
+
+
+@dataclass
+class Plan:
+    """What a run will do, and what it leaves out.
+
+    Attributes
+    ----------
+    unchanged : list of str
+        Ids of trips that have this result already.
+    set_aside : list of str
+        Paths that failed before with nothing changed since.
+    recording : list of str
+        Paths of trips still being recorded or copied.
+    """
+
+    to_score: list[PlannedTrip] = field(default_factory=list)
+    unchanged: list[str] = field(default_factory=list)
+    set_aside: list[str] = field(default_factory=list)
+    recording: list[str] = field(default_factory=list)
+    erased: int = 0
+    purged: int = 0
+
+
+def plan(
+    roots: Iterable[Path],
+    store: ResultStore,
+    settings: Settings,
+    *,
+    since: date | None = None,
+    rescore: bool = False,
+    settle_s: float = 0.0,
+    may_be_empty: bool = False,
+) -> Plan:
+    """Decide for every trip below some folders whether to score it.
+
+    Parameters
+    ----------
+    since : date, optional
+        Leaves out trips that started before.
+    rescore : bool
+        Score again what is unchanged or was set aside.
+    settle_s : float
+        A trip that is not closed counts as still arriving until it has not changed for so long.
+    may_be_empty : bool
+        Whether there may be no trip under a root yet.
+
+    Raises
+    ------
+    InputError
+        If there is no trip under a root.
+    """
+    found = Plan()
+    known = store.known_results(settings.variant)
+    failed = {f.trip_path: f.fingerprint for f in store.failed() if f.variant == settings.variant}
+    erased = store.erased()
+    seen: set[str] = set()
+    for path, named in trips_of(roots, may_be_empty=may_be_empty):
+        if since is not None and _start_day(path) < since:
+            continue
+        if (path / PURGED).exists():
+            found.purged += 1
+            continue
+        try:
+            sha256 = read_manifest(path).sha256()
+        except FileNotFoundError:
+            sha256 = ""
+            if _being_written(path, settle_s):
+                found.recording.append(str(path))
+                continue
+        except TripError:
+            # The worker says what is wrong with it.
+            sha256 = ""
+        except OSError as problem:
+            raise InputError(f"cannot read {path}: {problem}") from None
+        if sha256:
+            if sha256 in seen:
+                continue
+            seen.add(sha256)
+            if sha256 in erased:
+                found.erased += 1
+                continue
+            if not rescore and sha256 in known and settings.made(known[sha256]):
+                found.unchanged.append(known[sha256].trip_id)
+                continue
+        fingerprint = settings.fingerprint(sha256 or _state(path))
+        if failed.get(str(path)) == fingerprint and not rescore and not named:
+            found.set_aside.append(str(path))
+            continue
+        found.to_score.append(PlannedTrip(str(path), fingerprint))
+    return found
+
+
+def trips_of(roots: Iterable[Path], *, may_be_empty: bool = False) -> Iterator[tuple[Path, bool]]:
+    """Yield every trip below some folders once, and whether it was named itself.
+
+    Raises
+    ------
+    InputError
+        If there is none under a root.
+    """
+    seen: set[Path] = set()
+    for root in roots:
+        start = root.absolute()
+        if not start.is_dir():
+            raise InputError(f"{root} is no folder of trips")
+        none_yet = True
+        for path in find_trips(start):
+            none_yet = False
+            if path not in seen:
+                seen.add(path)
+                yield path, path == start
+        if none_yet and not may_be_empty:
+            raise InputError(f"{root} holds no trip (a trip is a folder with a {DATABASE})")
+
+
+def _start_day(path: Path) -> date:
+    """Return the day a trip's folder is named after, else that of its last change."""
+    match = _FOLDER_DATE.match(path.name)
+    if match:
+        try:
+            return datetime.strptime(match.group(1), "%Y%m%d").replace(tzinfo=UTC).date()
+        except ValueError:
+            pass
+    return datetime.fromtimestamp(path.stat().st_mtime, UTC).date()
+
+
+def _being_written(path: Path, settle_s: float) -> bool:
+    if settle_s > 0 and time.time() - _last_change_s(path) < settle_s:
+        return True
+    # The recorder and the recovery hold this lock.
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _last_change_s(path: Path) -> float:
+    times = [path.stat().st_mtime]
+    for folder, _, files in os.walk(path):
+        for name in files:
+            # A file may be renamed while it arrives.
+            try:
+                times.append((Path(folder) / name).stat().st_mtime)
+            except FileNotFoundError:
+                return time.time()
+    return max(times)
+
+
+def _state(path: Path) -> str:
+    state = []
+    for name in (DATABASE, f"{DATABASE}-wal", MANIFEST):
+        try:
+            status = (path / name).stat()
+        except FileNotFoundError:
+            continue
+        state.append(f"{name} {status.st_size} {status.st_mtime_ns}")
+    return "\n".join(state)
