@@ -12,6 +12,7 @@ from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html
 from dashboard import media, security, standings, trip, trips
 from dashboard.archive import Archive, TripAbsentError
 from dashboard.badges import aria, notice
+from dashboard.traces import FONTS
 from offline.results.store import ResultStore
 
 _NAVIGATION = (("Trips", "/"), ("Drivers", "/drivers"), ("Vehicles", "/vehicles"))
@@ -116,7 +117,7 @@ def _shell() -> Any:
         ],
         id="provider",
         theme={
-            "fontFamily": "system-ui, -apple-system, 'Segoe UI', 'Liberation Sans', sans-serif",
+            "fontFamily": FONTS,
             "primaryColor": "blue",
             "primaryShade": {"light": 8, "dark": 8},
         },

@@ -56,11 +56,15 @@ class Archive:
         TripAbsentError
             If the store has none of that name.
         """
+        trips = schema.trips.c
+        known = sa.select(trips.id).where(
+            trips.trip_id == trip_id, trips.variant == schema.STANDARD
+        )
         # The id came from a browser: only one that the store lists leads to a file.
-        try:
-            return self.store.trip(trip_id)
-        except StoreError as problem:
-            raise TripAbsentError(str(problem)) from problem
+        with self.store.transaction() as connection:
+            if connection.execute(known).first() is None:
+                raise TripAbsentError(f"the store has no trip {trip_id}")
+        return self.store.trip(trip_id)
 
     def open(self, trip_id: str) -> OpenTrip:
         """Return a trip with its events, timeline and labels.

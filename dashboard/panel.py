@@ -10,7 +10,7 @@ from dash import html
 
 from dashboard.badges import outcome_text, still_href
 from dashboard.moment import Belief, Moment, Reading
-from offline.results.display import EVENT_TITLES, MISSING, clock_text, number
+from offline.results.display import EVENT_TITLES, MISSING, clock_text, number, peak_text
 
 
 def moment_panel(now: Moment, trip_id: str, *, still_frame: int | None) -> Any:
@@ -65,7 +65,7 @@ def _event(verdict: Any) -> Any:
     event = verdict.event
     facts = [
         f"{clock_text(event.start_s)} to {clock_text(event.end_s)}",
-        f"peak {number(event.peak, 1, event.unit)}, limit {number(event.threshold, 1, event.unit)}",
+        f"peak {peak_text(event.peak, event.unit)}, limit {peak_text(event.threshold, event.unit)}",
     ]
     if verdict.probability is not None:
         facts.append(f"probability of {verdict.context} {number(verdict.probability, 2)}")

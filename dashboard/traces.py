@@ -28,6 +28,9 @@ from offline.verdicts import Outcome, Verdict
 
 Figure = dict[str, Any]
 
+FONTS: Final = "Segoe UI, Roboto, Helvetica Neue, Arial, Liberation Sans, sans-serif"
+"""Of the whole dashboard: each system's own plain face, nothing is fetched."""
+
 
 FIGURE_COLUMNS: Final = ("t_s", "scene", *(column for lane in LANES for column in lane.columns))
 """What a figure needs of the timeline."""
@@ -41,6 +44,8 @@ _SYMBOLS: Final[dict[str, str]] = {
 _MARKED: Final = (Outcome.KEPT, Outcome.EXONERATED, Outcome.UNDETERMINED)
 _STRIP: Final = (0.955, 1.0)
 _BANDS_MOST: Final = 240
+_EPOCH_MS: Final = 86_400_000.0
+"""Where a trip starts on plotly's date axis, which takes numbers under 10,000 for years."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +82,15 @@ def figure(timeline: pd.DataFrame, verdicts: Sequence[Verdict], *, theme: str = 
     end_s = float(t_s[-1]) if t_s.size else 1.0
     layout: Figure = {
         "autosize": True,
-        "margin": {"l": 64, "r": 12, "t": 8, "b": 36},
+        "margin": {"l": 64, "r": 12, "t": 28, "b": 36},
+        "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": colours.text},
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
-        "font": {"color": colours.text, "size": 13, "family": "system-ui, sans-serif"},
+        "font": {
+            "color": colours.text,
+            "size": 13,
+            "family": FONTS,
+        },
         "showlegend": False,
         "hovermode": "x unified",
         "hoversubplots": "axis",
@@ -178,8 +188,8 @@ def tints(timeline: pd.DataFrame, start_s: float, end_s: float) -> list[Figure]:
             "layer": "below",
             "xref": "x",
             "yref": "paper",
-            "x0": left * 1000.0,
-            "x1": right * 1000.0,
+            "x0": axis_ms(left),
+            "x1": axis_ms(right),
             "y0": 0,
             "y1": _STRIP[0] - 0.01,
             "line": {"width": 0},
@@ -196,13 +206,13 @@ def cursor(timeline: pd.DataFrame, row: int | None) -> Figure:
     """Build the line at the chosen moment: always the first shape, so that a patch finds it."""
     at = None
     if row is not None and 0 <= row < len(timeline):
-        at = float(timeline["t_s"].iloc[row]) * 1000.0
+        at = axis_ms(float(timeline["t_s"].iloc[row]))
     return {
         "type": "line",
         "xref": "x",
         "yref": "paper",
-        "x0": at or 0.0,
-        "x1": at or 0.0,
+        "x0": at or _EPOCH_MS,
+        "x1": at or _EPOCH_MS,
         "y0": 0,
         "y1": 1,
         "visible": at is not None,
@@ -231,16 +241,24 @@ def zoom_window(
     if None in edges:
         return None
     try:
-        start, end = (pd.Timestamp(edge).value / 1e9 if isinstance(edge, str) else edge / 1000.0
-                      for edge in edges)  # fmt: skip
+        start, end = (
+            # Plotly names an instant by its UTC date, in text, once the reader has zoomed.
+            ((pd.Timestamp(edge).value / 1e6 if isinstance(edge, str) else edge) - _EPOCH_MS) / 1e3
+            for edge in edges
+        )
     except (TypeError, ValueError):
         return None
     return (start, end) if end > start else None
 
 
+def axis_ms(t_s: float) -> float:
+    """Place of a time on the figure's axis, in milliseconds."""
+    return _EPOCH_MS + t_s * 1000.0
+
+
 def milliseconds(t_s: NDArray[np.float64]) -> list[float]:
-    """Time of a trip as plotly's date axis takes it: milliseconds since 1970."""
-    return (np.round(t_s * 1000.0, 1)).tolist()
+    """Places of many times on the figure's axis."""
+    return (_EPOCH_MS + np.round(t_s * 1000.0, 1)).tolist()
 
 
 def _window(timeline: pd.DataFrame, start_s: float, end_s: float) -> tuple[pd.DataFrame, int]:
@@ -255,9 +273,9 @@ def _window(timeline: pd.DataFrame, start_s: float, end_s: float) -> tuple[pd.Da
 def _time_axis(end_s: float, colours: Theme) -> Figure:
     return {
         "type": "date",
-        "range": [0, end_s * 1000.0],
-        "minallowed": -0.02 * end_s * 1000.0,
-        "maxallowed": 1.02 * end_s * 1000.0,
+        "range": [axis_ms(0.0), axis_ms(end_s)],
+        "minallowed": axis_ms(-0.02 * end_s),
+        "maxallowed": axis_ms(1.02 * end_s),
         "anchor": f"y{len(LANES) + 1}",
         "gridcolor": colours.grid,
         "zeroline": False,
@@ -358,7 +376,7 @@ def _strip(window: pd.DataFrame, width_s: float) -> list[Figure]:
         y: list[float | None] = []
         for start_s, end_s, name in stretches:
             if name == scene:
-                left, right = start_s * 1000.0, end_s * 1000.0
+                left, right = axis_ms(start_s), axis_ms(end_s)
                 x += [left, right, right, left, None]
                 y += [0, 0, 1, 1, None]
         drawn.append(
@@ -383,7 +401,7 @@ def _strip(window: pd.DataFrame, width_s: float) -> list[Figure]:
             "type": "scatter",
             "mode": "text",
             "name": "road",
-            "x": [(start_s + end_s) * 500.0 for start_s, end_s, _ in roomy],
+            "x": [axis_ms(0.5 * (start_s + end_s)) for start_s, end_s, _ in roomy],
             "y": [0.5] * len(roomy),
             "text": [SCENE_SYMBOLS.get(name, "") for *_, name in roomy],
             "textfont": {"color": "#000000", "size": 14},

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import dash_mantine_components as dmc
 from dash import ALL, Dash, Input, Output, Patch, State, ctx, dcc, html, no_update
+from dash.exceptions import PreventUpdate
 
 from dashboard.archive import Archive, OpenTrip
 from dashboard.badges import (
@@ -29,6 +30,7 @@ from offline.results.display import (
     clock_text,
     duration_text,
     number,
+    peak_text,
     utc_text,
 )
 from offline.results.lanes import peak_row, scenes
@@ -115,6 +117,10 @@ def register(app: Dash, archive: Archive) -> None:
 
     @app.callback(
         Output("moment-row", "data"),
+        Output("moment", "children"),
+        # The time is input and output: one callback, for Dash refuses a circle of several.
+        Output("moment-time-s", "value"),
+        Output("traces", "figure", allow_duplicate=True),
         Input("traces", "clickData"),
         Input("moment-time-s", "value"),
         Input({"type": "show-event", "number": ALL}, "n_clicks"),
@@ -127,35 +133,20 @@ def register(app: Dash, archive: Archive) -> None:
         t_s: float | str | None,
         presses: Sequence[int | None],
         trip_id: str,
-        row: int | None,
+        shown_row: int | None,
     ) -> Any:
         opened = archive.open(trip_id)
-        chosen = _chosen_row(opened, ctx.triggered_id, click, t_s, presses)
-        return no_update if chosen is None or chosen == row else chosen
-
-    @app.callback(
-        Output("moment", "children"),
-        Output("moment-time-s", "value"),
-        Output("traces", "figure", allow_duplicate=True),
-        Input("moment-row", "data"),
-        State("trip-id", "data"),
-        prevent_initial_call=True,
-    )
-    def shown(row: int | None, trip_id: str) -> Any:
-        opened = archive.open(trip_id)
-        if row is None or not 0 <= row < len(opened.timeline):
-            return no_update, no_update, no_update
+        row = _chosen_row(opened, ctx.triggered_id, click, t_s, presses)
+        if row is None or row == shown_row or not 0 <= row < len(opened.timeline):
+            raise PreventUpdate
         now = moment(opened.timeline, row, opened.labels, opened.verdicts)
         still_frame = now.frame
         if still_frame is None or archive.store.still(trip_id, still_frame) is None:
             still_frame = None
         patch = Patch()
         patch["layout"]["shapes"][0] = cursor(opened.timeline, row)
-        return (
-            moment_panel(now, trip_id, still_frame=still_frame),
-            round(now.t_s, 3),
-            patch,
-        )
+        panel = moment_panel(now, trip_id, still_frame=still_frame)
+        return row, panel, round(now.t_s, 3), patch
 
     @app.callback(
         Output("events-table", "children"),
@@ -210,10 +201,11 @@ def _head(trip: StoredTrip) -> Any:
                     origin_badge(trip.origin),
                     # A plain link: it works without a script and opens in the reader's viewer.
                     html.A(
-                        dmc.Button("Download PDF scorecard", component="span"),
+                        "Download PDF scorecard",
                         href=scorecard_href(trip.trip_id),
                         download="",
                         id="download-pdf",
+                        className="button",
                     ),
                 ]
             ),
@@ -510,14 +502,13 @@ def _event_table(opened: OpenTrip, page: int) -> Any:
 def _event_line(place: int, verdict: Verdict) -> Any:
     event = verdict.event
     title = EVENT_TITLES[event.kind]
-    digits = 0 if event.unit in ("rpm", "km/h", "°C", "s") else 1
     return dmc.TableTr(
         [
             dmc.TableTd(clock_text(event.start_s), className="number"),
             dmc.TableTd([title, dmc.Text(f"for {number(event.duration_s, 1, 's')}", size="xs")]),
             dmc.TableTd(outcome_text(verdict.outcome)),
-            dmc.TableTd(number(event.peak, digits, event.unit), className="number"),
-            dmc.TableTd(number(event.threshold, digits, event.unit), className="number"),
+            dmc.TableTd(peak_text(event.peak, event.unit), className="number"),
+            dmc.TableTd(peak_text(event.threshold, event.unit), className="number"),
             dmc.TableTd(
                 number(verdict.points, 1) if verdict.outcome == Outcome.KEPT else MISSING,
                 className="number",

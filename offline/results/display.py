@@ -131,6 +131,11 @@ def number(value: float | None, digits: int = 0, unit: str = "") -> str:
     return f"{text}\u00a0{unit}" if unit else text
 
 
+def peak_text(value: float, unit: str) -> str:
+    """Print an event's peak or limit with the decimals that its unit carries."""
+    return number(value, 0 if unit in ("rpm", "km/h", "°C", "s") else 1, unit)
+
+
 def clock_text(seconds: float | None) -> str:
     """Print seconds since the trip's start as `m:ss.s` or `h:mm:ss.s`."""
     if seconds is None or not math.isfinite(seconds):
