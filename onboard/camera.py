@@ -20,6 +20,7 @@ import numpy as np
 from onboard.errors import DeviceError
 
 TIMEOUT_S: Final = 2.0
+_NETWORK: Final = ("rtsp://", "rtsps://", "http://", "https://")
 _OLDEST_KERNEL_STAMP_S: Final = 1.0
 """A capture time further in the past than this is on another clock than ours."""
 
@@ -83,6 +84,11 @@ class CameraRequest:
     real_time: bool = True
 
 
+def is_file(source: str) -> bool:
+    """Whether a source is a video file rather than a device or a network camera."""
+    return not source.startswith(("/dev/", *_NETWORK))
+
+
 def open_camera(request: CameraRequest) -> Camera:
     """Open a camera.
 
@@ -91,12 +97,11 @@ def open_camera(request: CameraRequest) -> Camera:
     DeviceError
         If it cannot be opened within two seconds.
     """
-    source = request.source
-    if source.startswith("/dev/"):
-        return V4l2Camera(request)
-    if source.startswith(("rtsp://", "rtsps://", "http://", "https://")):
+    if is_file(request.source):
+        return FileCamera(request)
+    if request.source.startswith(_NETWORK):
         return NetworkCamera(request)
-    return FileCamera(request)
+    return V4l2Camera(request)
 
 
 class V4l2Camera:

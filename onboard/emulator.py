@@ -26,6 +26,7 @@ from onboard.signals import SIGNALS
 
 ENGINE_ID: Final = "7E8"
 VERSION: Final = "ELM327 v1.5"
+DESCRIPTION: Final = "GRADEWISE REPLAY: "
 
 
 class Fault(StrEnum):
@@ -116,8 +117,11 @@ class Vehicle:
 class Elm327:
     """One adapter. `handle` takes a command line and returns what the adapter prints."""
 
-    def __init__(self, vehicle: Vehicle, *, delay_s: float = 0.0, seed: int = 0):
+    def __init__(
+        self, vehicle: Vehicle, *, delay_s: float = 0.0, seed: int = 0, describes: str = "emulated"
+    ):
         self.vehicle = vehicle
+        self.describes = describes
         self.delay_s = delay_s
         self.fault = Fault.NONE
         self.questions = 0
@@ -151,6 +155,9 @@ class Elm327:
             return [VERSION] if command != "D" else ["OK"]
         if command == "I":
             return [VERSION]
+        if command == "@1":
+            # The device description: a recorder can tell that nothing here was measured.
+            return [f"{DESCRIPTION}{self.describes}"]
         if command == "RV":
             return ["12.6V"]
         if command == "DPN":

@@ -51,6 +51,8 @@ class ObdLink:
     request : ObdRequest
     on_reading : callable
         Called with (t_mono_ns, signal, value or None, status, round_trip_ms) for each reading.
+    on_device : callable
+        Called with how the adapter describes itself, at each connection.
     on_vehicle : callable
         Called with what the vehicle says about itself after each connection.
     journal : callable
@@ -62,12 +64,14 @@ class ObdLink:
         self,
         request: ObdRequest,
         on_reading: Callable[[int, str, float | None, str, float | None], None],
+        on_device: Callable[[str], None],
         on_vehicle: Callable[[dict[str, Any]], None],
         journal: Callable[[str, str], None],
         health: Health,
     ):
         self._request = request
         self._on_reading = on_reading
+        self._on_device = on_device
         self._on_vehicle = on_vehicle
         self._journal = journal
         self._health = health
@@ -141,6 +145,8 @@ class ObdLink:
         if line.get("say"):
             self._journal(PART, line["say"])
             self._health.say(PART, line["say"])
+        if "device" in line:
+            self._on_device(line["device"])
         if "vehicle" in line:
             vehicle = line["vehicle"]
             # Known from now on, so that connecting again takes no search.

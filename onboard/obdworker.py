@@ -6,6 +6,7 @@ object a line to its standard output; every line is also a heartbeat:
 
     {"say": "...", "grace_s": 15}                        what it is doing, and how long it may take
     {"t": ns, "rt": ms, "signals": {name: [value, status]}}   one answered (or failed) question
+    {"device": "OBDII to RS232 Interpreter"}               how the adapter describes itself
     {"vehicle": {"vin": "...", "protocol": "6", "supported": [...], "batch": 6}}
 
 Several parameters go into one question where the vehicle answers that (CAN only), found by
@@ -206,12 +207,17 @@ def _prompt_problem(port: str, baudrate: int | None) -> str | None:
             opened.reset_input_buffer()
             opened.write(b"ATI\r")
             answer = opened.read_until(b">", 256)
+            if answer.endswith(b">") and b"ELM" in answer:
+                opened.write(b"AT@1\r")
+                described = opened.read_until(b">", 256).decode("ascii", errors="replace")
+                emit(device=" ".join(described.replace("AT@1", "").strip("\r\n> ").split()))
+                return None
     except (OSError, ValueError) as problem:
         time.sleep(HEARTBEAT_S)
         return f"no adapter: {problem}"
     if not answer:
         return "the adapter is silent"
-    return None if answer.endswith(b">") and b"ELM" in answer else "the adapter babbles"
+    return "the adapter babbles"
 
 
 def connect(port: str, baudrate: int, protocol: str | None) -> Adapter | None:

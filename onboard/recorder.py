@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from onboard.camera import CameraRequest
+from onboard.camera import CameraRequest, is_file
 from onboard.disk import Limits, free_bytes, make_room, sweep
+from onboard.emulator import DESCRIPTION
 from onboard.errors import TripError
 from onboard.health import Health, ServiceManager, write_prometheus, write_status
 from onboard.ignition import Ignition
@@ -65,6 +66,7 @@ class Recorder:
         self._writer: TripWriter | None = None
         self._video: VideoRecorder | None = None
         self._vin = ""
+        self._device = ""
         self._driver = ""
         self._latest: dict[str, tuple[int, float]] = {}
         self._rates = _Rates()
@@ -82,6 +84,7 @@ class Recorder:
                     settings.obd.signals,
                 ),
                 self._on_reading,
+                self._on_device,
                 self._on_vehicle,
                 self._journal,
                 self._health,
@@ -151,7 +154,7 @@ class Recorder:
                 self._end(self._stop_why or "the recorder failed")
             if self._link is not None:
                 self._link.stop()
-            self._write_status()
+            self._write_status(ended=True)
             # Recovery leaves a trip as it found it when it is cut off.
             recovering.join(1.0)
 
@@ -167,10 +170,7 @@ class Recorder:
             driver=self._driver,
             camera=camera.source,
             vehicle_class=settings.vehicle.vehicle_class,
-            origin={
-                "video": "recorded" if camera.source else "none",
-                "obd": "measured" if settings.obd.port else "none",
-            },
+            origin=self._origin(),
         )
         if self._vin:
             self._writer.set_vin(self._vin)
@@ -259,6 +259,22 @@ class Recorder:
         if writer is not None:
             writer.add_sample(t_mono_ns, name, value, status, rt_ms)
 
+    def _on_device(self, description: str) -> None:
+        changed, self._device = description != self._device, description
+        if self._writer is not None and changed:
+            self._writer.set_origin(self._origin())
+
+    def _origin(self) -> dict[str, str]:
+        """Where the data come from: a replaying camera or adapter must not pass for a vehicle."""
+        source = self._settings.camera.source
+        video = "none" if not source else "replayed" if is_file(source) else "recorded"
+        obd = "measured" if self._settings.obd.port else "none"
+        note = ""
+        if self._device.startswith(DESCRIPTION):
+            obd, _, note = self._device.removeprefix(DESCRIPTION).partition("; ")
+            video = "replayed" if source else "none"
+        return {"video": video, "obd": obd, "note": note}
+
     def _on_vehicle(self, vehicle: dict[str, Any]) -> None:
         if vehicle["vin"]:
             self._vin = vehicle["vin"]
@@ -332,12 +348,13 @@ class Recorder:
             return ""
         return " ".join(text.split())[:200]
 
-    def _write_status(self) -> None:
+    def _write_status(self, *, ended: bool = False) -> None:
         now_ns = time.monotonic_ns()
         snapshot = self._health.snapshot()
         counters = snapshot["counters"]
         status = {
             "t_mono_ns": now_ns,
+            "ended": ended,
             "recording": self._writer is not None,
             "trip": None if self._writer is None else str(self._writer.path),
             "vehicle": self._settings.vehicle.name or self._vin,

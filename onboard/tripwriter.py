@@ -223,6 +223,10 @@ class TripWriter:
         """Note the vehicle identification number that the vehicle itself gave."""
         self._update("UPDATE trip SET vin = ?", vin)
 
+    def set_origin(self, origin: Mapping[str, str]) -> None:
+        """Say where `video` and `obd` come from, once it is known; `note` says more."""
+        self._update("UPDATE trip SET origin = ?", json.dumps({**RECORDED, **origin}))
+
     def video_path(self, segment: int, suffix: str = ".ts") -> Path:
         """Where the video file of a segment belongs."""
         return self.path / VIDEO / f"{segment:04d}{suffix}"
