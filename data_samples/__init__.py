@@ -1,1 +1,1 @@
-"""Sample trips, what makes them, and the simulator behind the benchmarks."""
+"""Sample trips, the simulator behind their logs, and the code that makes them."""

@@ -38,11 +38,14 @@ class Encoding:
         x264's trade of time for size.
     key_interval_s : float
         One keyframe at least that often, so that keyframes alone serve the classifier.
+    threads : int
+        Of the encoder, 0 for all cores; its output depends on their number.
     """
 
     crf: int = 23
     preset: str = "veryfast"
     key_interval_s: float = 0.5
+    threads: int = 0
 
 
 def add_video(
@@ -140,6 +143,7 @@ def _encode(index: VideoIndex, target: Path, encoding: Encoding, progress: Progr
         outgoing.pix_fmt = "yuv420p"
         outgoing.time_base = Fraction(1, TICKS_PER_S)
         outgoing.codec_context.time_base = Fraction(1, TICKS_PER_S)
+        outgoing.codec_context.thread_count = encoding.threads
         key_interval = max(1, round(float(rate) * encoding.key_interval_s))
         outgoing.options = {
             "crf": str(encoding.crf),
