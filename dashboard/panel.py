@@ -11,6 +11,7 @@ from dash import html
 from dashboard.badges import outcome_text, still_href
 from dashboard.moment import Belief, Moment, Reading
 from offline.results.display import EVENT_TITLES, MISSING, clock_text, number, peak_text
+from offline.verdicts import Outcome, Verdict
 
 
 def moment_panel(now: Moment, trip_id: str, *, still_frame: int | None) -> Any:
@@ -61,7 +62,7 @@ def _still(now: Moment, trip_id: str, still_frame: int | None) -> Any:
     )
 
 
-def _event(verdict: Any) -> Any:
+def _event(verdict: Verdict) -> Any:
     event = verdict.event
     facts = [
         f"{clock_text(event.start_s)} to {clock_text(event.end_s)}",
@@ -69,7 +70,10 @@ def _event(verdict: Any) -> Any:
     ]
     if verdict.probability is not None:
         facts.append(f"probability of {verdict.context} {number(verdict.probability, 2)}")
-    facts.append(f"{number(verdict.points, 1)} points")
+    if verdict.outcome == Outcome.KEPT:
+        facts.append(f"{number(verdict.points, 1)} points")
+    elif verdict.points_spared > 0:
+        facts.append(f"{number(verdict.points_spared, 1)} points spared")
     return dmc.Paper(
         [
             dmc.Group(

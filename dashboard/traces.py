@@ -66,7 +66,14 @@ THEMES: Final = {
 }
 
 
-def figure(timeline: pd.DataFrame, verdicts: Sequence[Verdict], *, theme: str = "light") -> Figure:
+def figure(
+    timeline: pd.DataFrame,
+    verdicts: Sequence[Verdict],
+    *,
+    theme: str = "light",
+    window: tuple[float, float] | None = None,
+    row: int | None = None,
+) -> Figure:
     """Build the whole figure of a trip.
 
     Parameters
@@ -76,14 +83,23 @@ def figure(timeline: pd.DataFrame, verdicts: Sequence[Verdict], *, theme: str = 
     verdicts : sequence of Verdict
     theme : str
         `light` or `dark`.
+    window : tuple of float, optional
+        Seconds to show; the whole trip if not given.
+    row : int, optional
+        The chosen moment.
     """
     colours = THEMES[theme]
     t_s = timeline["t_s"].to_numpy(np.float64)
     end_s = float(t_s[-1]) if t_s.size else 1.0
+    shown = window or (0.0, end_s)
     layout: Figure = {
         "autosize": True,
         "margin": {"l": 64, "r": 12, "t": 28, "b": 36},
-        "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": colours.text},
+        "modebar": {
+            "bgcolor": "rgba(0,0,0,0)",
+            "color": colours.text,
+            "activecolor": colours.raw,
+        },
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
         "font": {
@@ -97,9 +113,9 @@ def figure(timeline: pd.DataFrame, verdicts: Sequence[Verdict], *, theme: str = 
         "hoverlabel": {"bgcolor": colours.paper, "font": {"color": colours.text}},
         "dragmode": "zoom",
         "uirevision": "trip",
-        "shapes": [cursor(timeline, None), *tints(timeline, 0.0, end_s)],
+        "shapes": [cursor(timeline, row), *tints(timeline, *shown)],
         "annotations": [],
-        "xaxis": _time_axis(end_s, colours),
+        "xaxis": _time_axis(end_s, shown, colours),
         "yaxis": {
             "domain": list(_STRIP),
             "range": [0, 1],
@@ -135,7 +151,7 @@ def figure(timeline: pd.DataFrame, verdicts: Sequence[Verdict], *, theme: str = 
                     "showarrow": False,
                 }
             )
-    data = traces(timeline, 0.0, end_s, theme=theme) + _markers(timeline, verdicts)
+    data = traces(timeline, *shown, theme=theme) + _markers(timeline, verdicts)
     return {"data": data, "layout": layout}
 
 
@@ -270,10 +286,10 @@ def _window(timeline: pd.DataFrame, start_s: float, end_s: float) -> tuple[pd.Da
     return timeline.iloc[first : int(last) + 1], first
 
 
-def _time_axis(end_s: float, colours: Theme) -> Figure:
+def _time_axis(end_s: float, shown: tuple[float, float], colours: Theme) -> Figure:
     return {
         "type": "date",
-        "range": [axis_ms(0.0), axis_ms(end_s)],
+        "range": [axis_ms(shown[0]), axis_ms(shown[1])],
         "minallowed": axis_ms(-0.02 * end_s),
         "maxallowed": axis_ms(1.02 * end_s),
         "anchor": f"y{len(LANES) + 1}",

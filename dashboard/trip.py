@@ -45,6 +45,7 @@ GRAPH_CONFIG: Final[Any] = {
     "showSendToCloud": False,
     "plotlyServerURL": "",
     "displaylogo": False,
+    "showTips": False,
     "responsive": True,
     "scrollZoom": False,
     "modeBarButtonsToRemove": ["lasso2d", "select2d", "autoScale2d"],
@@ -83,11 +84,20 @@ def register(app: Dash, archive: Archive) -> None:
         Output("traces", "figure"),
         Input("theme", "data"),
         State("trip-id", "data"),
+        State("moment-row", "data"),
+        State("traces", "relayoutData"),
     )
-    def drawn(theme: str | None, trip_id: str) -> Any:
+    def drawn(
+        theme: str | None, trip_id: str, row: int | None, change: dict[str, Any] | None
+    ) -> Any:
         opened = archive.open(trip_id)
-        chosen = theme if theme in THEMES else "light"
-        return figure(opened.timeline, opened.verdicts, theme=chosen)
+        return figure(
+            opened.timeline,
+            opened.verdicts,
+            theme=theme if theme in THEMES else "light",
+            window=zoom_window(change, opened.timeline),
+            row=row,
+        )
 
     @app.callback(
         Output("traces", "figure", allow_duplicate=True),
@@ -401,34 +411,22 @@ def _drive(opened: OpenTrip) -> Any:
 
 
 def _legend(opened: OpenTrip) -> Any:
-    theme = THEMES["light"]
+    light, dark = THEMES["light"], THEMES["dark"]
+    raw = f"light-dark({light.raw}, {dark.raw})"
+    ideal = f"light-dark({light.ideal}, {dark.ideal})"
+    fill = f"light-dark({light.ideal_fill}, {dark.ideal_fill})"
+    keys = (
+        ("driven", "line-key", {"borderColor": raw}),
+        ("ideal", "line-key", {"borderColor": ideal, "borderTopStyle": "dashed"}),
+        ("ideal band", "band-key", {"borderColor": ideal, "background": fill}),
+    )
     present = set(scenes(opened.timeline))
     road = [scene_swatch(scene) for scene in SCENE_TITLES if scene in present]
     return html.Div(
         [
-            html.Span(
-                [html.Span(className="line-key", style={"borderColor": theme.raw}), "driven"],
-                className="legend-item",
-            ),
-            html.Span(
-                [
-                    html.Span(
-                        className="line-key",
-                        style={"borderColor": theme.ideal, "borderTopStyle": "dashed"},
-                    ),
-                    "ideal",
-                ],
-                className="legend-item",
-            ),
-            html.Span(
-                [
-                    html.Span(
-                        className="band-key",
-                        style={"borderColor": theme.ideal, "background": theme.ideal_fill},
-                    ),
-                    "ideal band",
-                ],
-                className="legend-item",
+            *(
+                html.Span([html.Span(className=key, style=style), name], className="legend-item")
+                for name, key, style in keys
             ),
             *(outcome_text(outcome) for outcome in Outcome),
             html.Strong("Road:"),

@@ -7,10 +7,10 @@ from urllib.parse import parse_qs
 
 import dash_ag_grid as dag
 import dash_mantine_components as dmc
-from dash import Dash, Input, Output, State, no_update
+from dash import Dash, Input, Output, State, html, no_update
 
 from dashboard.archive import Archive
-from dashboard.badges import notice, trip_href
+from dashboard.badges import aria, notice, trip_href
 from offline.results.display import (
     BAND_COLOURS,
     BAND_TEXT_COLOURS,
@@ -114,7 +114,12 @@ def layout(archive: Archive, query: str) -> Any:
         [
             dmc.Group(
                 [
-                    dmc.Title("Trips", order=1),
+                    html.Div(
+                        [
+                            dmc.Title("Trips", order=1),
+                            dmc.Text(id="trips-count", c="dimmed", **aria(live="polite")),
+                        ]
+                    ),
                     dmc.Group(
                         [
                             dmc.TextInput(
@@ -183,13 +188,17 @@ def register(app: Dash, archive: Archive) -> None:
 
     @app.callback(
         Output("trips-grid", "getRowsResponse"),
+        Output("trips-count", "children"),
         Input("trips-grid", "getRowsRequest"),
         State("trips-grid", "id"),
     )
     def rows(request: dict[str, Any] | None, _grid: str) -> Any:
         if request is None:
-            return no_update
-        return page_of_trips(archive, request)
+            return no_update, no_update
+        answer = page_of_trips(archive, request)
+        count = answer["rowCount"]
+        said = "1 trip" if count == 1 else f"{count} trips" if count else "No trip matches."
+        return answer, said
 
 
 def page_of_trips(archive: Archive, request: dict[str, Any]) -> dict[str, Any]:

@@ -29,3 +29,11 @@ dagcomponentfuncs.ScoreCell = function (props) {
     React.createElement("span", { className: "interval" }, d.interval)
   );
 };
+
+/* Enter on a row opens its trip: the grid's own focus is on cells, not on the link in one. */
+document.addEventListener("keydown", function (event) {
+  var cell = document.activeElement;
+  if (event.key !== "Enter" || !cell || !cell.classList.contains("ag-cell")) return;
+  var link = cell.closest(".ag-row").querySelector("a");
+  if (link) link.click();
+});
