@@ -23,8 +23,10 @@ class SynthSource(_Strict):
 
     kind: Literal["synth"]
     path: Path
-    share: float = Field(1.0, gt=0, description="Share of a batch, relative to other sources.")
-    roads: int | None = Field(None, gt=0, description="Use only the first so many roads.")
+    share: float = Field(
+        default=1.0, gt=0, description="Share of a batch, relative to other sources."
+    )
+    roads: int | None = Field(default=None, gt=0, description="Use only the first so many roads.")
 
 
 class VideoSource(_Strict):
@@ -33,7 +35,7 @@ class VideoSource(_Strict):
     kind: Literal["video"]
     path: Path
     labels: Path = Field(description="CSV: t_s and one column a head; blank is unlabelled.")
-    share: float = Field(1.0, gt=0)
+    share: float = Field(default=1.0, gt=0)
     train_s: list[tuple[float, float]] = Field(default_factory=list)
     validation_s: list[tuple[float, float]] = Field(default_factory=list)
     trust: dict[str, float] = Field(
@@ -51,8 +53,8 @@ class TableSource(_Strict):
 
     kind: Literal["table"]
     path: Path
-    share: float = Field(1.0, gt=0)
-    validation_share: float = Field(0.2, gt=0, lt=1)
+    share: float = Field(default=1.0, gt=0)
+    validation_share: float = Field(default=0.2, gt=0, lt=1)
 
 
 class FolderSource(_Strict):
@@ -60,8 +62,8 @@ class FolderSource(_Strict):
 
     kind: Literal["folders"]
     path: Path
-    share: float = Field(1.0, gt=0)
-    validation_share: float = Field(0.2, gt=0, lt=1)
+    share: float = Field(default=1.0, gt=0)
+    validation_share: float = Field(default=0.2, gt=0, lt=1)
 
 
 Source = Annotated[
@@ -72,11 +74,11 @@ Source = Annotated[
 class Stage(_Strict):
     """A stretch of training at one picture size."""
 
-    half_size: bool = Field(False, description="Train at 80x48, four times as fast.")
+    half_size: bool = Field(default=False, description="Train at 80x48, four times as fast.")
     steps: int = Field(gt=0)
-    batch: int = Field(64, gt=0, le=1024)
-    learning_rate: float = Field(1e-3, gt=0, le=1)
-    warmup_steps: int = Field(100, ge=0)
+    batch: int = Field(default=64, gt=0, le=1024)
+    learning_rate: float = Field(default=1e-3, gt=0, le=1)
+    warmup_steps: int = Field(default=100, ge=0)
 
 
 class Augmentation(_Strict):
@@ -87,17 +89,19 @@ class Augmentation(_Strict):
         description="Per head, classes that swap when the picture is mirrored; a head that is "
         "not named keeps its class. Leave `mirror_share` at 0 where mirroring would lie.",
     )
-    mirror_share: float = Field(0.0, ge=0, le=1)
-    shift: float = Field(0.06, ge=0, le=0.5, description="Largest shift, share of the size.")
-    zoom: float = Field(0.15, ge=0, lt=1)
-    rotate_deg: float = Field(1.5, ge=0, le=45)
-    gamma: float = Field(0.5, ge=0, le=2, description="Largest log2 of the gamma.")
-    contrast: float = Field(0.4, ge=0, lt=1)
-    noise: float = Field(0.04, ge=0, le=0.5)
-    blur_share: float = Field(0.25, ge=0, le=1)
-    cutout_share: float = Field(0.3, ge=0, le=1)
+    mirror_share: float = Field(default=0.0, ge=0, le=1)
+    shift: float = Field(
+        default=0.06, ge=0, le=0.5, description="Largest shift, share of the size."
+    )
+    zoom: float = Field(default=0.15, ge=0, lt=1)
+    rotate_deg: float = Field(default=1.5, ge=0, le=45)
+    gamma: float = Field(default=0.5, ge=0, le=2, description="Largest log2 of the gamma.")
+    contrast: float = Field(default=0.4, ge=0, lt=1)
+    noise: float = Field(default=0.04, ge=0, le=0.5)
+    blur_share: float = Field(default=0.25, ge=0, le=1)
+    cutout_share: float = Field(default=0.3, ge=0, le=1)
     standing_share: float = Field(
-        0.06, ge=0, le=1, description="Share of stacks shown as if the vehicle stood still."
+        default=0.06, ge=0, le=1, description="Share of stacks shown as if the vehicle stood still."
     )
 
 
@@ -105,31 +109,37 @@ class TrainingConfig(_Strict):
     """A training run."""
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,40}$")
-    version: str = Field("0.1", min_length=1)
+    version: str = Field(default="0.1", min_length=1)
     heads: dict[str, list[str]] = Field(min_length=1)
     data: list[Source] = Field(min_length=1)
     stages: list[Stage] = Field(min_length=1)
     augmentation: Augmentation = Augmentation()
-    width_multiplier: float = Field(0.25, gt=0, le=1)
-    dropout: float = Field(0.2, ge=0, lt=1)
-    weight_decay: float = Field(1e-4, ge=0)
-    label_smoothing: float = Field(0.03, ge=0, lt=0.5)
+    width_multiplier: float = Field(default=0.25, gt=0, le=1)
+    dropout: float = Field(default=0.2, ge=0, lt=1)
+    weight_decay: float = Field(default=1e-4, ge=0)
+    label_smoothing: float = Field(default=0.03, ge=0, lt=0.5)
     class_balance: float = Field(
-        0.5, ge=0, le=1, description="0 counts every frame alike, 1 every class alike."
+        default=0.5, ge=0, le=1, description="0 counts every frame alike, 1 every class alike."
     )
-    auxiliary_weight: float = Field(0.3, ge=0, description="Weight of grade and heading targets.")
-    single_frame: bool = Field(False, description="Show the newest plane three times, no motion.")
-    validate_every: int = Field(500, gt=0)
-    patience: int = Field(8, gt=0, description="Validations without gain that end a stage.")
-    calibration_frames: int = Field(400, gt=0, description="Frames that set int8 ranges.")
+    auxiliary_weight: float = Field(
+        default=0.3, ge=0, description="Weight of grade and heading targets."
+    )
+    single_frame: bool = Field(
+        default=False, description="Show the newest plane three times, no motion."
+    )
+    validate_every: int = Field(default=500, gt=0)
+    patience: int = Field(default=8, gt=0, description="Validations without gain that end a stage.")
+    calibration_frames: int = Field(default=400, gt=0, description="Frames that set int8 ranges.")
     undetermined_below: float = Field(
-        0.5, ge=0, lt=1, description="A head's best probability below this is undetermined."
+        default=0.5, ge=0, lt=1, description="A head's best probability below this is undetermined."
     )
     seed: int = 0
     work: Path = Field(
-        Path("~/.cache/gradewise/training"), description="Checkpoints and TensorBoard logs."
+        default=Path("~/.cache/gradewise/training"), description="Checkpoints and TensorBoard logs."
     )
-    release: Path = Field(Path("model"), description="Folder the finished model is written to.")
+    release: Path = Field(
+        default=Path("model"), description="Folder the finished model is written to."
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> TrainingConfig:

@@ -111,7 +111,7 @@ def draw_drive(rng: np.random.Generator, network: RoadNetwork) -> Drive:
     )
     eye = np.column_stack([x, y, z + mounting.height_m])
     return Drive(
-        t_s=np.arange(n) * FRAME_INTERVAL_S,
+        t_s=np.arange(n, dtype=np.float64) * FRAME_INTERVAL_S,
         s_m=s_m,
         speed_mps=speed,
         lateral_m=lateral,

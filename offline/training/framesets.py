@@ -46,7 +46,9 @@ class FrameSet:
     def __len__(self) -> int:
         return int(self.stacks.shape[0])
 
-    def pictures(self, index: NDArray[np.int64], *, single_frame: bool = False) -> NDArray[np.uint8]:
+    def pictures(
+        self, index: NDArray[np.int64], *, single_frame: bool = False
+    ) -> NDArray[np.uint8]:
         """Stacks of the frames at `index`, shape (n, 96, 160, 3)."""
         chosen = self.stacks[index]
         if single_frame:

@@ -96,7 +96,8 @@ def expose(
     tuple of ndarray of uint8, shape (180, 320), and float
         The still and its exposure.
     """
-    grey = light @ LUMA * lens.passed + lens.veil
+    # A single undefined pixel (a face seen exactly edge-on) would spoil the exposure for good.
+    grey = np.nan_to_num(light @ LUMA, posinf=1.0, neginf=0.0) * lens.passed + lens.veil
     shiny = lens.bonnet_shade * (0.6 + 0.4 * float(grey[:40].mean()))
     grey = grey * (1.0 - lens.bonnet) + shiny * lens.bonnet
     encoded = np.power(np.maximum(grey, 0.0), lens.gamma)

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating]
 
 FLOATS_PER_VERTEX: Final = 11
 """Position (3), normal (3), uv (2), colour (3)."""

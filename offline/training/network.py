@@ -80,9 +80,9 @@ def build(
             len(classes), kernel_initializer=_head_initializer(), name=head
         )(dropped)
     for name in auxiliary:
-        outputs[name] = keras.layers.Dense(
-            1, kernel_initializer=_head_initializer(), name=name
-        )(dropped)
+        outputs[name] = keras.layers.Dense(1, kernel_initializer=_head_initializer(), name=name)(
+            dropped
+        )
     return keras.Model(picture, outputs, name="road_scene")
 
 

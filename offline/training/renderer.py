@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 from pathlib import Path
 from types import TracebackType
@@ -41,14 +42,14 @@ class Renderer:
 
     def __init__(self) -> None:
         try:
-            import moderngl
+            moderngl: Any = importlib.import_module("moderngl")
         except ImportError as error:
             raise RuntimeMissingError(
                 "synthetic roads need moderngl: pip install gradewise[synth]"
             ) from error
         try:
             context = moderngl.create_context(standalone=True, backend="egl")
-        except Exception as error:  # noqa: BLE001  moderngl raises bare Exception
+        except Exception as error:
             raise RuntimeMissingError(
                 f"no OpenGL through EGL ({error}): install Mesa's libegl1 and libgl1-mesa-dri"
             ) from error
@@ -210,7 +211,9 @@ class Renderer:
         self._sky["u_tangent"].value = (tangent, tangent / aspect)
         self._sky_strip.render(self._triangle_strip)
         raw = np.frombuffer(self._target.read(components=3, dtype="f2"), np.float16)
-        return raw.reshape(STILL_HEIGHT, STILL_WIDTH, 3)[::-1].astype(np.float32)
+        light = raw.reshape(STILL_HEIGHT, STILL_WIDTH, 3)[::-1].astype(np.float32)
+        # A sliver seen edge-on may have no normal; the sun's own disc exceeds half floats.
+        return np.nan_to_num(light, copy=False, nan=0.0, posinf=16.0, neginf=0.0)
 
 
 def _scene_program(context: Any, material: Material, *, depth_only: bool = False) -> Any:

@@ -293,7 +293,10 @@ def _side_roads(
     arms: list[tuple[float, float, float, float]] = []
     for start, end in turns:
         a, b = round(start / STEP_M), round(end / STEP_M)
-        heading_in, heading_out = float(path.heading[a]), float(path.heading[min(b, path.x.size - 1)])
+        heading_in, heading_out = (
+            float(path.heading[a]),
+            float(path.heading[min(b, path.x.size - 1)]),
+        )
         middle = (a + b) // 2
         cx, cy, cz = float(path.x[middle]), float(path.y[middle]), float(path.z[middle])
         # The legs' lines meet in the corner, outside the arc the car drives.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,7 +102,9 @@ def _ground_color(rng: np.random.Generator, setting: str) -> Array:
 def draw_look(rng: np.random.Generator, network: RoadNetwork) -> Look:
     """Draw the sun, the weather and the road's paint."""
     weather = str(rng.choice(["sun", "cloud", "haze", "dusk", "wet"], p=[0.5, 0.2, 0.1, 0.1, 0.1]))
-    elevation = math.radians(float(rng.uniform(4, 20) if weather == "dusk" else rng.uniform(12, 65)))
+    elevation = math.radians(
+        float(rng.uniform(4, 20) if weather == "dusk" else rng.uniform(12, 65))
+    )
     azimuth = float(rng.uniform(-math.pi, math.pi))
     direction = (
         math.cos(elevation) * math.cos(azimuth),
@@ -134,7 +137,8 @@ def draw_look(rng: np.random.Generator, network: RoadNetwork) -> Look:
     uniforms: dict[str, float | tuple[float, ...]] = {
         "u_sun_color": tuple(float(sun) * w for w in warm),
         "u_ambient": tuple(float(ambient) * w for w in (0.92, 0.97, 1.08)),
-        "u_haze": tuple(sky * w for w in ((0.9, 0.93, 1.0) if weather != "dusk" else (1, 0.75, 0.6))),
+        "u_haze": tuple(sky * w for w in ((0.9, 0.93, 1.0) if weather != "dusk"
+                                          else (1.0, 0.75, 0.6))),
         "u_zenith": tuple(sky * w for w in ((0.35, 0.55, 0.95) if weather in ("sun", "dusk")
                                             else (0.75, 0.78, 0.82))),
         "u_haze_per_m": float(haze_per_m),
@@ -195,7 +199,7 @@ def _add_road(
     # The shoulder dips below the ground at its outer edge, so that no gap shows.
     columns = [(outer, lift - 0.5), (half_drawn + 1.6, lift), (-half_drawn - 1.6, lift),
                (-outer, lift - 0.5)]  # fmt: skip
-    for (u_left, z_left), (u_right, z_right) in zip(columns[:-1], columns[1:], strict=True):
+    for (u_left, z_left), (u_right, z_right) in pairwise(columns):
         meshes.strip(
             mesh,
             _offset(thin, u_left, z_left),
@@ -240,7 +244,8 @@ def _add_ground(
     reach, level = 3000.0, float(np.nanmin(z)) - 2.0
     cx, cy = (low + high) / 2
     apron = np.array([[[cx - reach, cy - reach, level], [cx + reach, cy - reach, level],
-                       [cx + reach, cy + reach, level], [cx - reach, cy + reach, level]]])  # fmt: skip
+                       [cx + reach, cy + reach, level],
+                       [cx - reach, cy + reach, level]]])  # fmt: skip
     meshes.quads(mesh, apron, np.zeros((1, 4, 2)), color[None] * rng.uniform(0.6, 1.1),
                  Material.GROUND)  # fmt: skip
 
@@ -287,7 +292,9 @@ def _add_houses(
     good = terrain.distance(np.column_stack([x, y])) > clearance if n else np.zeros(0, bool)
     chosen: list[int] = []
     for i in np.flatnonzero(good):
-        if all(math.hypot(x[i] - x[j], y[i] - y[j]) > 0.45 * (length[i] + length[j]) for j in chosen):
+        if all(
+            math.hypot(x[i] - x[j], y[i] - y[j]) > 0.45 * (length[i] + length[j]) for j in chosen
+        ):
             chosen.append(int(i))
     pick = np.array(chosen, dtype=int)
     x, y, heading, length, depth = x[pick], y[pick], heading[pick], length[pick], depth[pick]
@@ -335,7 +342,7 @@ def _add_trees(
     green = rng.uniform(0.05, 0.3, (n, 1)) * np.array([[0.75, 1.0, 0.45]])
     green *= float(rng.uniform(0.6, 1.4))
     meshes.trees(mesh, rng, position, height, np.clip(green, 0, 1),
-                 conifer=rng.random(n) < conifers)  # fmt: skip
+                 conifer=np.asarray(rng.random(n) < conifers))  # fmt: skip
 
 
 def _add_kerbside(mesh: Mesh, rng: np.random.Generator, network: RoadNetwork) -> None:
@@ -391,8 +398,8 @@ def _add_barriers(
         if rng.random() > likely:
             continue
         built_up = network.setting in ("street", "suburb")
-        kind = str(rng.choice(["rail", "fence", "wall", "hedge"],
-                              p=[0.1, 0.25, 0.3, 0.35] if built_up else [0.6, 0.2, 0.1, 0.1]))  # fmt: skip
+        shares = [0.1, 0.25, 0.3, 0.35] if built_up else [0.6, 0.2, 0.1, 0.1]
+        kind = str(rng.choice(["rail", "fence", "wall", "hedge"], p=shares))
         away = float(rng.uniform(2.6, 4.5) if built_up else rng.uniform(0.9, 3.0))
         lateral = side * (network.half_width_m + away)
         bottom, top = {"rail": (0.4, 0.78), "fence": (0.0, 1.2), "wall": (-0.4, 1.0),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import av
 import cv2
@@ -150,7 +150,7 @@ def read_video(
     Every frame's stack is made of the video's own frames one and a half seconds back, so that
     stacks have any phase. Nothing outside a stretch is looked at, planes of the past included.
     """
-    table = _csv(labels)
+    table = read_csv(labels)
     if "t_s" not in table:
         raise InputError(f"{labels}: no column t_s")
     missing = [head for head in heads if head not in table]
@@ -197,16 +197,18 @@ def video_planes(
     last = max(end for _, end in stretches)
     try:
         with av.open(str(video)) as container:
-            start = None
+            start: float | None = None
             for frame in container.decode(video=0):
-                if frame.time is None:
+                # PyAV's stubs promise a time; a frame without a stamp has None.
+                stamp: float | None = frame.time
+                if stamp is None:
                     continue
-                start = frame.time if start is None else start
-                t = frame.time - start
+                start = stamp if start is None else start
+                t = stamp - start
                 if t > last:
                     break
                 if any(a <= t <= b for a, b in stretches):
-                    picture = frame.to_ndarray(format="bgr24")
+                    picture: Any = frame.to_ndarray(format="bgr24")
                     times.append(t)
                     planes.append(preprocessing.plane(preprocessing.still(picture)))
     except (av.FFmpegError, OSError) as error:
@@ -218,7 +220,7 @@ def video_planes(
 
 def read_table(file: Path) -> pd.DataFrame:
     """Read a CSV of pictures: column `file` and labels."""
-    table = _csv(file)
+    table = read_csv(file)
     if "file" not in table:
         raise InputError(f"{file}: no column file")
     return table
@@ -290,18 +292,35 @@ def read_pictures(table: pd.DataFrame, base: Path, heads: Heads, where: str) -> 
     return frames.subset(np.flatnonzero(sum(weights.values()) > 0))
 
 
-def labels_by_head(
-    table: pd.DataFrame, heads: Heads, where: str
-) -> dict[str, list[str | None]]:
+def with_manoeuvres(table: pd.DataFrame) -> pd.DataFrame:
+    """Add a column `group`: a run of one label within a source with no gap over 0.5 s."""
+    if "group" in table or "label" not in table or "t_s" not in table:
+        return table
+    key = "source" if "source" in table else "sequence" if "sequence" in table else None
+    source = table[key].astype(str) if key else pd.Series("frames", index=table.index)
+    ordered = table.assign(_source=source).sort_values(["_source", "t_s"], kind="stable")
+    label = ordered["label"].fillna("")
+    new = (
+        (label != label.shift())
+        | (ordered["_source"] != ordered["_source"].shift())
+        | ~(ordered["t_s"].diff().abs() <= 0.5)
+    )
+    first = ordered["t_s"].groupby(new.cumsum()).transform("min")
+    ordered["group"] = [
+        f"{where} {name} {t:.1f} s" for where, name, t in zip(ordered["_source"], label, first,
+                                                             strict=True)
+    ]  # fmt: skip
+    return ordered.drop(columns="_source").loc[table.index]
+
+
+def labels_by_head(table: pd.DataFrame, heads: Heads, where: str) -> dict[str, list[str | None]]:
     """A table's labels a head: from columns named after heads, or from `label`.
 
     The road scene heads also take the six-class `label`: a straight road is level, a climb or
     descent is not said to be straight, a bend's slope is not known.
     """
     if all(head in table for head in heads):
-        return {
-            head: [None if pd.isna(v) else str(v) for v in table[head]] for head in heads
-        }
+        return {head: [None if pd.isna(v) else str(v) for v in table[head]] for head in heads}
     if "label" not in table:
         raise InputError(f"{where}: no column {next(iter(heads))} and no column label")
     labels = [None if pd.isna(v) else str(v) for v in table["label"]]
@@ -333,13 +352,20 @@ def read_plane(file: Path) -> NDArray[np.uint8]:
         data = np.frombuffer(file.read_bytes(), np.uint8)
     except OSError as error:
         raise InputError(f"{file}: cannot be read ({error.strerror})") from error
-    picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    picture: Any = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
     if picture is None:
         raise InputError(f"{file}: no readable picture; remove or replace it")
     return preprocessing.plane(preprocessing.still(np.asarray(picture, np.uint8)))
 
 
-def _csv(file: Path) -> pd.DataFrame:
+def read_csv(file: Path) -> pd.DataFrame:
+    """Read any CSV.
+
+    Raises
+    ------
+    InputError
+        The file is missing or no CSV.
+    """
     try:
         return pd.read_csv(file)
     except (OSError, ValueError) as error:

@@ -207,7 +207,9 @@ def read_road(file: Path) -> RoadFrames:
                 setting=str(held["setting"]),
             )
     except (OSError, ValueError, KeyError, EOFError) as error:
-        raise InputError(f"{file}: no road of a synthetic set ({error}); render it again") from error
+        raise InputError(
+            f"{file}: no road of a synthetic set ({error}); render it again"
+        ) from error
 
 
 def render_set(folder: Path, seed: int, roads: range, preview: bool = False) -> Iterator[int]:

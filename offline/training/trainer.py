@@ -128,8 +128,12 @@ class Sampler:
             "pictures": np.concatenate(
                 [f.pictures(i, single_frame=self._single_frame) for f, i in parts]
             ),
-            "targets": {h: np.concatenate([f.targets[h][i] for f, i in parts]) for h in self._heads},
-            "weights": {h: np.concatenate([f.weights[h][i] for f, i in parts]) for h in self._heads},
+            "targets": {
+                h: np.concatenate([f.targets[h][i] for f, i in parts]) for h in self._heads
+            },
+            "weights": {
+                h: np.concatenate([f.weights[h][i] for f, i in parts]) for h in self._heads
+            },
             "reals": {
                 name: np.concatenate(
                     [
@@ -179,7 +183,6 @@ class Trainer:
     def run(self) -> keras.Model:
         """Train all stages; returns the full-size network with the best weights found."""
         weights = self._start_from.get_weights() if self._start_from is not None else None
-        model: keras.Model | None = None
         before = 0
         for number, stage in enumerate(self._config.stages):
             keras.utils.set_random_seed(self._config.seed + number)
@@ -189,9 +192,9 @@ class Trainer:
             self._train_stage(model, stage, number, before)
             weights = model.get_weights()
             before += stage.steps
-        assert model is not None and weights is not None
         full = build_model(self._config, half_size=False)
-        full.set_weights(weights)
+        if weights is not None:
+            full.set_weights(weights)
         return full
 
     def _train_stage(self, model: keras.Model, stage: Stage, number: int, before: int) -> None:
@@ -213,6 +216,8 @@ class Trainer:
             model=model, optimizer=optimizer, done=done, best=best, best_at=best_at
         )
         folder = self._work / f"stage{number}"
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         manager = tf.train.CheckpointManager(checkpoint, str(folder), max_to_keep=2)
         best_file = folder / "best.weights.h5"
         if manager.latest_checkpoint:
@@ -265,16 +270,12 @@ class Trainer:
                     smooth = target * (1.0 - smoothing) + smoothing / classes
                     entropy = tf.nn.softmax_cross_entropy_with_logits(smooth, outputs[head])
                     weight = batch["weights"][head]
-                    loss += tf.reduce_sum(entropy * weight) / tf.maximum(
-                        tf.reduce_sum(weight), 1.0
-                    )
+                    loss += tf.reduce_sum(entropy * weight) / tf.maximum(tf.reduce_sum(weight), 1.0)
                 for name, real in reals.items():
                     known = ~tf.math.is_nan(real)
                     error = tf.where(known, outputs[name][:, 0] - tf.where(known, real, 0.0), 0.0)
                     # Huber loss: far-off frames must not outweigh the classes.
-                    huber = tf.where(
-                        tf.abs(error) < 0.5, error**2, tf.abs(error) - 0.25
-                    )
+                    huber = tf.where(tf.abs(error) < 0.5, error**2, tf.abs(error) - 0.25)
                     loss += config.auxiliary_weight * tf.reduce_mean(huber)
             gradients = tape.gradient(loss, model.trainable_variables)
             optimizer.apply(gradients, model.trainable_variables)
@@ -287,9 +288,7 @@ class Trainer:
         scores: dict[str, float] = {}
         for frames in self._data.validation:
             limited = _thinned(frames, 1500)
-            logits = predict(
-                model, limited, self._heads, single_frame=self._config.single_frame
-            )
+            logits = predict(model, limited, self._heads, single_frame=self._config.single_frame)
             for head in self._heads:
                 truth = limited.labels(head)
                 if (truth >= 0).any():
@@ -316,9 +315,7 @@ def _thinned(frames: FrameSet, most: int) -> FrameSet:
     return frames.subset(np.linspace(0, len(frames) - 1, most).astype(np.int64))
 
 
-def representative_pictures(
-    config: TrainingConfig, data: TrainingData
-) -> NDArray[np.uint8]:
+def representative_pictures(config: TrainingConfig, data: TrainingData) -> NDArray[np.uint8]:
     """Training stacks that set the ranges of int8 activations."""
     sampler = Sampler(config, data)
     rng = np.random.default_rng([config.seed, 99])

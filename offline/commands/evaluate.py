@@ -1,0 +1,111 @@
+"""`gradewise-offline evaluate`: how good a model is on labelled frames."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+import models
+from offline.errors import ModelError
+
+if TYPE_CHECKING:
+    from offline.training.evaluation import HeadScores
+
+
+@click.command()
+@click.argument("model")
+@click.argument("data", type=click.Path(path_type=Path, exists=True))
+@click.option("--split", type=click.Choice(["train", "validation", "test"]), default="test",
+              show_default=True, help="Which roads of a synthetic set.")  # fmt: skip
+@click.option("--video", type=click.Path(path_type=Path, dir_okay=False, exists=True),
+              help="The video that DATA labels by time (columns t_s and one a head).")  # fmt: skip
+@click.option("--from", "start_s", type=float, default=0.0, show_default=True,
+              help="First second of the video.")  # fmt: skip
+@click.option("--to", "end_s", type=float, default=float("inf"), show_default="its end",
+              help="Last second of the video.")  # fmt: skip
+@click.option("--only", metavar="TEXT", help="Only rows of a CSV whose source contains TEXT.")
+@click.option("--threads", type=click.IntRange(1), default=1, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print all figures as JSON.")
+@click.option("--html", "html_folder", type=click.Path(path_type=Path, file_okay=False),
+              help="Write a page with figures and the worst mistakes here.")  # fmt: skip
+def command(
+    model: str,
+    data: Path,
+    split: str,
+    video: Path | None,
+    start_s: float,
+    end_s: float,
+    only: str | None,
+    threads: int,
+    as_json: bool,
+    html_folder: Path | None,
+) -> None:
+    """Evaluate MODEL on DATA.
+
+    MODEL is a released model's name or a model folder. DATA is a synthetic set, a folder of
+    pictures a class, a CSV of pictures with labels, or, with --video, a CSV of labels by time.
+    Frames that the model's undetermined threshold would leave out are scored all the same; the
+    abstention curve shows what leaving them out gives.
+    """
+    from offline.classifier import Classifier
+    from offline.training import evaluation, sources
+
+    folder = _model_folder(model)
+    classifier = Classifier(folder, threads=threads)
+    heads = {name: head.classes for name, head in classifier.heads.items()}
+    if video is not None:
+        sets = [sources.read_video(video, data, heads, [(start_s, end_s)], {})]
+    else:
+        sets = evaluation.read_evaluation_data(data, heads, split, only)
+    scores, probabilities = evaluation.evaluate(classifier, sets)
+    six = evaluation.six_class_scores(sets, probabilities)
+    if html_folder is not None:
+        from offline.training.report import write_page
+
+        description = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        page = write_page(
+            html_folder, classifier, folder / description["file"], sets, scores, probabilities
+        )
+        Console(stderr=True).print(f"page: {page}")
+    shown = dict(scores) | ({"six classes": six} if six is not None else {})
+    if as_json:
+        click.echo(json.dumps({name: score.as_json() for name, score in shown.items()}))
+        return
+    console = Console()
+    for name, score in shown.items():
+        _print(console, name, score)
+
+
+def _model_folder(model: str) -> Path:
+    if (Path(model) / "model.json").is_file():
+        return Path(model)
+    try:
+        return models.locate(model)
+    except FileNotFoundError as error:
+        raise ModelError(f"{error}; or give a folder that holds a model.json") from error
+
+
+def _print(console: Console, name: str, score: HeadScores) -> None:
+    from offline.training.report import figure
+
+    table = Table(title=f"{name}: macro-F1 {figure(score.macro_f1)}, calibration error "
+                  f"{figure(score.reliability.error)}, {score.frames} frames")  # fmt: skip
+    for column in ("truth", "frames", "precision", "recall", "F1", *score.classes):
+        table.add_column(column, justify="left" if column == "truth" else "right")
+    for k, label in enumerate(score.classes):
+        table.add_row(label, str(score.confusion[k].sum()), figure(score.precision[k]),
+                      figure(score.recall[k]), figure(score.f1[k]),
+                      *(str(v) for v in score.confusion[k]))  # fmt: skip
+    console.print(table)
+    wrong = [m for m in score.manoeuvres if not m["right"]]
+    if score.manoeuvres:
+        console.print(f"{len(score.manoeuvres) - len(wrong)} of {len(score.manoeuvres)} "
+                      "manoeuvres right by majority")  # fmt: skip
+        for m in wrong[:12]:
+            console.print(f"  {m['group']}: {m['truth']}, called {m['majority']} "
+                          f"({m['frames']} frames)")  # fmt: skip

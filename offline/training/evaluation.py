@@ -1,0 +1,240 @@
+"""How good a model is on labelled frames: by class, by manoeuvre, by confidence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from offline import roadscene
+from offline.classifier import Classifier
+from offline.errors import InputError
+from offline.training import calibration, sources, synth
+from offline.training.framesets import FrameSet
+
+ABSTENTION_THRESHOLDS: Final = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+
+
+@dataclass(frozen=True)
+class HeadScores:
+    """One head on one set of frames.
+
+    Attributes
+    ----------
+    classes : tuple of str
+    confusion : ndarray of int64, shape (classes, classes)
+        Rows are the truth.
+    macro_f1 : float
+        Mean F1 over classes that occur in the truth.
+    reliability : calibration.Reliability
+    abstention : list of dict
+        Per threshold: share of frames answered, and accuracy on them.
+    manoeuvres : list of dict
+        Per group and true class: frames, answer by majority, right or not.
+    """
+
+    classes: tuple[str, ...]
+    confusion: NDArray[np.int64]
+    precision: NDArray[np.float64]
+    recall: NDArray[np.float64]
+    f1: NDArray[np.float64]
+    macro_f1: float
+    accuracy: float
+    reliability: calibration.Reliability
+    abstention: list[dict[str, float]]
+    manoeuvres: list[dict[str, Any]]
+
+    @property
+    def frames(self) -> int:
+        return int(self.confusion.sum())
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain figures, NaN as None."""
+
+        def figure(value: float) -> float | None:
+            return None if np.isnan(value) else round(float(value), 4)
+
+        return {
+            "frames": self.frames,
+            "classes": list(self.classes),
+            "confusion": self.confusion.tolist(),
+            "per_class": {
+                name: {
+                    "frames": int(self.confusion[k].sum()),
+                    "precision": figure(self.precision[k]),
+                    "recall": figure(self.recall[k]),
+                    "f1": figure(self.f1[k]),
+                }
+                for k, name in enumerate(self.classes)
+            },
+            "macro_f1": figure(self.macro_f1),
+            "accuracy": figure(self.accuracy),
+            "calibration_error": figure(self.reliability.error),
+            "abstention": self.abstention,
+            "manoeuvres": self.manoeuvres,
+            "manoeuvres_right": sum(bool(m["right"]) for m in self.manoeuvres),
+        }
+
+
+def score_head(
+    classes: Sequence[str],
+    truth: NDArray[np.int64],
+    probabilities: NDArray[np.floating],
+    groups: Sequence[str] = (),
+) -> HeadScores:
+    """Score one head.
+
+    Parameters
+    ----------
+    truth : ndarray of int64, shape (n,)
+        -1 where a frame has no label for this head; such frames are left out.
+    probabilities : ndarray, shape (n, classes)
+    groups : sequence of str, optional
+        Manoeuvre, road or sequence of each frame.
+    """
+    known = np.flatnonzero(truth >= 0)
+    guess = np.asarray(probabilities).argmax(axis=1)
+    size = len(classes)
+    confusion = np.zeros((size, size), np.int64)
+    np.add.at(confusion, (truth[known], guess[known]), 1)
+    diagonal = np.diag(confusion).astype(float)
+    present, called = confusion.sum(axis=1), confusion.sum(axis=0)
+    nan = np.full(size, np.nan)
+    recall = np.divide(diagonal, present, out=nan.copy(), where=present > 0)
+    precision = np.divide(diagonal, called, out=nan.copy(), where=called > 0)
+    total = (present + called).astype(float)
+    f1 = np.divide(2 * diagonal, total, out=nan.copy(), where=present > 0)
+    chosen = np.asarray(probabilities)[known]
+    right = guess[known] == truth[known]
+    best = chosen.max(axis=1) if known.size else np.zeros(0)
+    abstention = []
+    for threshold in ABSTENTION_THRESHOLDS:
+        answered = best >= threshold
+        abstention.append(
+            {
+                "threshold": threshold,
+                "answered": round(float(answered.mean()), 4) if known.size else 0.0,
+                "accuracy": round(float(right[answered].mean()), 4) if answered.any() else 1.0,
+            }
+        )
+    return HeadScores(
+        classes=tuple(classes),
+        confusion=confusion,
+        precision=precision,
+        recall=recall,
+        f1=f1,
+        macro_f1=float(np.nanmean(f1)) if known.size else float("nan"),
+        accuracy=float(right.mean()) if known.size else float("nan"),
+        reliability=calibration.reliability(chosen, truth[known]),
+        abstention=abstention,
+        manoeuvres=_by_manoeuvre(classes, truth, guess, groups),
+    )
+
+
+def _by_manoeuvre(
+    classes: Sequence[str],
+    truth: NDArray[np.int64],
+    guess: NDArray[np.int64],
+    groups: Sequence[str],
+) -> list[dict[str, Any]]:
+    """The answer of most frames of every group and true class."""
+    found: dict[tuple[str, int], list[int]] = {}
+    for group, true, answer in zip(groups, truth, guess, strict=False):
+        if true >= 0:
+            found.setdefault((group, int(true)), []).append(int(answer))
+    rows = []
+    for (group, true), answers in found.items():
+        votes = np.bincount(answers, minlength=len(classes))
+        majority = int(votes.argmax())
+        rows.append(
+            {
+                "group": group,
+                "truth": classes[true],
+                "frames": len(answers),
+                "majority": classes[majority],
+                "share_right": round(votes[true] / len(answers), 4),
+                "right": majority == true,
+            }
+        )
+    return rows
+
+
+def read_evaluation_data(
+    data: Path, heads: Mapping[str, Sequence[str]], split: str, only: str | None = None
+) -> list[FrameSet]:
+    """Frames to evaluate on: a synthetic set, a CSV of pictures or of a video, a folder a class.
+
+    A CSV with a `file` column lists pictures; one with `t_s` and no `file` labels the video of
+    the same name beside it. Frames of a road scene CSV whose labels are runs of time are grouped
+    into manoeuvres.
+
+    Raises
+    ------
+    InputError
+        The data are none of these, or a label is no class of the model.
+    """
+    if data.is_dir():
+        if (data / synth.SET_FILE).exists():
+            found = sources.read_synth(data, heads, split)
+            if not found:
+                raise InputError(f"{data} holds no road of the split {split}")
+            return found
+        if len(heads) != 1:
+            raise InputError(
+                f"{data}: a folder a class fits a model with one head; this one has "
+                f"{', '.join(heads)}: give a CSV instead"
+            )
+        return [sources.read_pictures(sources.list_folders(data, heads), data, heads, str(data))]
+    table = sources.read_csv(data)
+    if "file" in table:
+        if only is not None and "source" in table:
+            table = table[table["source"].astype(str).str.contains(only, regex=False)]
+        if table.empty:
+            raise InputError(f"{data}: no row{f' of {only}' if only else ''}")
+        table = sources.with_manoeuvres(table)
+        return [sources.read_pictures(table, data.parent, heads, str(data))]
+    raise InputError(f"{data}: no column file; to evaluate a video's labels give --video as well")
+
+
+def evaluate(
+    classifier: Classifier, sets: Sequence[FrameSet]
+) -> tuple[dict[str, HeadScores], dict[str, NDArray[np.float32]]]:
+    """Score a model; returns scores and the probabilities of all frames by head."""
+    pieces: dict[str, list[NDArray[np.float32]]] = {head: [] for head in classifier.heads}
+    for frames in sets:
+        for start in range(0, len(frames), 256):
+            index = np.arange(start, min(start + 256, len(frames)))
+            for head, values in classifier.predict(frames.pictures(index)).items():
+                pieces[head].append(values)
+    probabilities = {head: np.concatenate(values) for head, values in pieces.items()}
+    scores = {}
+    for name, card in classifier.heads.items():
+        truth = np.concatenate([frames.labels(name) for frames in sets])
+        groups = [group for frames in sets for group in frames.groups]
+        if (truth >= 0).any():
+            scores[name] = score_head(card.classes, truth, probabilities[name], groups)
+    return scores, probabilities
+
+
+def six_class_scores(
+    sets: Sequence[FrameSet], probabilities: Mapping[str, NDArray[np.float32]]
+) -> HeadScores | None:
+    """The road scene heads joined to six classes; None where no frame has both labels."""
+    if set(probabilities) != {"slope", "course"}:
+        return None
+    slope = np.concatenate([frames.labels("slope") for frames in sets])
+    course = np.concatenate([frames.labels("course") for frames in sets])
+    # A bend is named by its course, whatever its slope; a straight road needs both labels.
+    truth = np.where(course > 0, course + 2, np.where((course == 0) & (slope >= 0), slope, -1))
+    if not (truth >= 0).any():
+        return None
+    joined = np.zeros((truth.size, len(roadscene.CLASSES)))
+    names, confidence = roadscene.labels(probabilities["slope"], probabilities["course"])
+    for row, (name, p) in enumerate(zip(names, confidence, strict=True)):
+        joined[row] = (1.0 - p) / (len(roadscene.CLASSES) - 1)
+        joined[row, roadscene.CLASSES.index(name)] = max(float(p), 0.51)
+    return score_head(roadscene.CLASSES, truth, joined)

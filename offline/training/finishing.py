@@ -1,0 +1,141 @@
+"""From the trained network to a model folder: quantize, compare, calibrate, write."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from offline.training import calibration, network, quantization
+from offline.training.card import Card, CardSection, write_card
+from offline.training.config import TrainingConfig
+from offline.training.evaluation import HeadScores, score_head
+from offline.training.framesets import FrameSet
+from offline.training.release import HeadRelease, write_model
+from offline.training.trainer import TrainingData, representative_pictures
+
+VALIDATION_FRAMES = 1500
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A finished model's int8 and float networks and its calibration."""
+
+    content: bytes
+    float_content: bytes
+    heads: dict[str, HeadRelease]
+    int8_scores: dict[str, HeadScores]
+    float_scores: dict[str, HeadScores]
+
+
+def quantize_and_calibrate(
+    config: TrainingConfig, data: TrainingData, model: keras.Model, threads: int = 2
+) -> Finished:
+    """Quantize a network, compare int8 with float and fit each head's temperature.
+
+    Temperatures are fitted to the int8 network's own logits on validation frames.
+    """
+    plain = network.released(model, list(config.heads))
+    content = quantization.convert_int8(plain, representative_pictures(config, data))
+    float_content = quantization.convert_float(plain)
+    sets = [_thinned(frames) for frames in data.validation]
+    logits = {
+        kind: [_logits(config, content_, frames, threads) for frames in sets]
+        for kind, content_ in (("int8", content), ("float", float_content))
+    }
+    heads, scores = {}, {"int8": {}, "float": {}}  # type: ignore[var-annotated]
+    for head, classes in config.heads.items():
+        truth = np.concatenate([frames.labels(head) for frames in sets])
+        targets = np.concatenate([frames.targets[head] for frames in sets])
+        known = truth >= 0
+        joined = {kind: np.concatenate([each[head] for each in v]) for kind, v in logits.items()}
+        temperature = calibration.fit_temperature(joined["int8"][known], targets[known])
+        heads[head] = HeadRelease(classes, temperature, config.undetermined_below)
+        for kind, values in joined.items():
+            p = calibration.softmax(values, temperature)
+            scores[kind][head] = score_head(classes, truth, p)
+    return Finished(content, float_content, heads, scores["int8"], scores["float"])
+
+
+def _thinned(frames: FrameSet) -> FrameSet:
+    if len(frames) <= VALIDATION_FRAMES:
+        return frames
+    return frames.subset(np.linspace(0, len(frames) - 1, VALIDATION_FRAMES).astype(np.int64))
+
+
+def _logits(
+    config: TrainingConfig, content: bytes, frames: FrameSet, threads: int
+) -> dict[str, NDArray[np.float32]]:
+    outputs = quantization.outputs_by_head(content, dict(config.heads))
+    pictures = frames.pictures(np.arange(len(frames)), single_frame=config.single_frame)
+    return quantization.run_heads(content, pictures, outputs, threads)
+
+
+def write_release(
+    folder: Path,
+    config: TrainingConfig,
+    data: TrainingData,
+    finished: Finished,
+    *,
+    summary: Sequence[str] = (),
+    sections: Sequence[CardSection] = (),
+    facts: dict[str, Any] | None = None,
+    goals: Sequence[tuple[str, str, bool]] = (),
+    shortfalls: Sequence[str] = (),
+) -> None:
+    """Write the model folder: network, `model.json`, card and reliability diagram."""
+    write_model(folder, finished.content, finished.heads, name=config.name, version=config.version)
+    comparison = {
+        head: {
+            "int8_macro_f1": round(finished.int8_scores[head].macro_f1, 4),
+            "float_macro_f1": round(finished.float_scores[head].macro_f1, 4),
+        }
+        for head in config.heads
+    }
+    own_facts: dict[str, Any] = {
+        "heads": {head: list(classes) for head, classes in config.heads.items()},
+        "training_frames": {frames.name: len(frames) for frames in data.train},
+        "validation_frames": {frames.name: len(frames) for frames in data.validation},
+        "stages": [stage.model_dump() for stage in config.stages],
+        "single_frame": config.single_frame,
+        "seed": config.seed,
+        "int8_against_float_on_validation": comparison,
+        "temperatures": {
+            head: round(release.temperature, 4) for head, release in finished.heads.items()
+        },
+    }
+    validation = CardSection(
+        "Validation",
+        "Frames that chose the weights and set the temperatures; flattering by construction.",
+        finished.int8_scores,
+    )
+    card = Card(
+        name=config.name,
+        version=config.version,
+        summary=list(summary) or _summary(config, data, comparison),
+        facts=own_facts | (facts or {}),
+        sections=[*sections, validation],
+        goals=list(goals),
+        shortfalls=list(shortfalls),
+    )
+    write_card(folder, card, {head: s.reliability for head, s in finished.int8_scores.items()})
+
+
+def _summary(
+    config: TrainingConfig, data: TrainingData, comparison: dict[str, dict[str, float]]
+) -> list[str]:
+    trained = ", ".join(f"{len(frames)} of {frames.name}" for frames in data.train)
+    compared = "; ".join(
+        f"{head}: int8 {c['int8_macro_f1']:.3f}, float {c['float_macro_f1']:.3f}"
+        for head, c in comparison.items()
+    )
+    return [
+        f"VGG-19 topology at width {config.width_multiplier:g}, full int8, trained on {trained} "
+        "frames.",
+        f"Macro-F1 on validation frames: {compared}.",
+    ]
