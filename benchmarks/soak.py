@@ -58,11 +58,9 @@ def camera_file(folder: Path, video: Path | None) -> Path:
         else ["-f", "lavfi", "-i", f"testsrc2=size=1280x720:rate={FPS},noise=alls=6:allf=t"]
     )
     scale = f"fps={FPS},scale=1280:720:force_original_aspect_ratio=increase,crop=1280:720"
-    subprocess.run(
-        ["ffmpeg", "-loglevel", "error", "-y", *picture, "-t", "30", "-an", "-vf", scale]
-        + ["-c:v", "mjpeg", "-q:v", "5", "-pix_fmt", "yuvj420p", str(made)],
-        check=True,
-    )
+    read = [*picture, "-t", "30", "-an"]
+    encode = ["-vf", scale, "-c:v", "mjpeg", "-q:v", "5", "-pix_fmt", "yuvj420p"]
+    subprocess.run(["ffmpeg", "-loglevel", "error", "-y", *read, *encode, str(made)], check=True)
     return made
 
 
@@ -89,9 +87,10 @@ def cpu_and_rss(pid: int) -> tuple[float, float]:
 def soak(folder: Path, length_s: float, video: Path | None, port: int) -> dict[str, float]:
     """Record for `length_s` and return the figures."""
     source = camera_file(folder, video)
+    url = f"http://127.0.0.1:{port}/"
+    read = ["-re", "-stream_loop", "-1", "-i", str(source)]
     camera = subprocess.Popen(
-        ["ffmpeg", "-loglevel", "error", "-re", "-stream_loop", "-1", "-i", str(source)]
-        + ["-c", "copy", "-f", "mpjpeg", "-listen", "1", f"http://127.0.0.1:{port}/"],
+        ["ffmpeg", "-loglevel", "error", *read, "-c", "copy", "-f", "mpjpeg", "-listen", "1", url],
         stdin=subprocess.DEVNULL,
     )
     started = time.monotonic()
@@ -112,11 +111,9 @@ def soak(folder: Path, length_s: float, video: Path | None, port: int) -> dict[s
     config = folder / "soak.toml"
     config.write_text(f'[service]\nstate_folder = "{folder}/state"\n')
     time.sleep(1.0)
-    logger = subprocess.Popen(
-        [sys.executable, "-m", "onboard.cli", "record", "--config", str(config), "--now"]
-        + ["--camera", f"http://127.0.0.1:{port}/", "--obd", adapter.url, "--vehicle", "soak"]
-        + ["--to", str(folder / "trips")],
-    )
+    options = ["--config", str(config), "--now", "--camera", url, "--obd", adapter.url]
+    options += ["--vehicle", "soak", "--to", str(folder / "trips")]
+    logger = subprocess.Popen([sys.executable, "-m", "onboard.cli", "record", *options])
     rows: list[tuple[float, float, float]] = []
     cpu_of: dict[int, float] = {}
     begun = time.monotonic()

@@ -126,9 +126,10 @@ class Elm327:
         self.fault = Fault.NONE
         self.questions = 0
         self._random = random.Random(seed)
-        self._reset()
+        self.power_cycle()
 
-    def _reset(self) -> None:
+    def power_cycle(self) -> None:
+        """Forget all settings, as when the plug lost contact for a moment."""
         self._echo, self._headers, self._linefeeds, self._spaces = True, False, True, True
         self._automatic = True
 
@@ -151,7 +152,7 @@ class Elm327:
 
     def _configure(self, command: str) -> list[str]:
         if command in ("Z", "WS", "D"):
-            self._reset()
+            self.power_cycle()
             return [VERSION] if command != "D" else ["OK"]
         if command == "I":
             return [VERSION]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -16,12 +17,14 @@ def remux_segment(recording: Path) -> Path | None:
     """Turn `video/NNNN.ts` into `video/NNNN.mp4`, then delete the former.
 
     The pictures are copied bit for bit with their presentation times, index first (faststart).
-    Interrupted at any moment, either the .ts or a whole .mp4 is there.
+    Interrupted at any moment, either the .ts or a whole .mp4 is there. Where the disk has no
+    room for the copy, the recording stays as it is: every reader of trips takes both.
 
     Returns
     -------
     Path or None
-        The MP4; None where the recording held not one whole frame (it is deleted).
+        The MP4, or the recording where there was no room; None where it held not one whole
+        frame (it is deleted).
 
     Raises
     ------
@@ -41,6 +44,8 @@ def remux_segment(recording: Path) -> Path | None:
         packets = _copy(recording, beside)
     except (av.FFmpegError, IndexError) as problem:
         beside.unlink(missing_ok=True)
+        if getattr(problem, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+            return recording
         if recording.stat().st_size < 4096:
             # Nothing but the tables that every MPEG-TS starts with.
             recording.unlink()
