@@ -188,6 +188,7 @@ def _write(
         shutil.rmtree(target, ignore_errors=True)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copytree(writer.path, target)
+        (target / "README.md").write_text(f"# {sample.name}\n\n{sample.origin['note']}\n")
     return target
 
 

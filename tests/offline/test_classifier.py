@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import models
+from offline import roadscene
+from offline.classifier import Classifier
+from offline.errors import ModelError
+
+Change = Callable[[dict[str, Any]], None]
+
+
+def stacks(n: int = 3) -> np.ndarray:
+    return np.random.default_rng(5).integers(0, 256, (n, 96, 160, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(models.locate("road_scene"), tmp_path / "model"))
+
+
+def change(model: Path, edit: Change) -> None:
+    card = json.loads((model / "model.json").read_text())
+    edit(card)
+    (model / "model.json").write_text(json.dumps(card))
+
+
+def test_probabilities_of_every_head_sum_to_one(model: Path) -> None:
+    classifier = Classifier(model)
+    found = classifier.predict(stacks())
+    assert {name: p.shape for name, p in found.items()} == {"slope": (3, 3), "course": (3, 4)}
+    for p in found.values():
+        assert np.allclose(p.sum(axis=1), 1.0, atol=1e-5)
+        assert (p >= 0).all()
+    assert classifier.heads["slope"].classes == roadscene.SLOPES
+    classifier.require_road_scene()
+
+
+def test_temperature_divides_the_logits(model: Path) -> None:
+    change(model, lambda card: [head.update(temperature=1.0) for head in card["heads"]])
+    plain = Classifier(model).predict(stacks())["course"]
+    change(model, lambda card: [head.update(temperature=2.0) for head in card["heads"]])
+    softer = Classifier(model).predict(stacks())["course"]
+    expected = np.sqrt(plain) / np.sqrt(plain).sum(axis=1, keepdims=True)
+    assert np.allclose(softer, expected, atol=1e-5)
+
+
+def test_each_frame_is_judged_alone(model: Path) -> None:
+    classifier = Classifier(model)
+    together = classifier.predict(stacks())
+    for row in range(3):
+        alone = classifier.predict(stacks()[row : row + 1])
+        assert np.array_equal(alone["slope"][0], together["slope"][row])
+
+
+def test_no_frames_give_no_rows(model: Path) -> None:
+    assert Classifier(model).predict(stacks(0))["course"].shape == (0, 4)
+
+
+def cut_in_half(model: Path) -> None:
+    network = next(model.glob("*.tflite"))
+    network.write_bytes(network.read_bytes()[: network.stat().st_size // 2])
+
+
+def test_a_network_cut_in_half_is_refused(model: Path) -> None:
+    cut_in_half(model)
+    with pytest.raises(ModelError, match="damaged or was replaced"):
+        Classifier(model)
+
+
+def test_a_missing_network_is_named(model: Path) -> None:
+    next(model.glob("*.tflite")).unlink()
+    with pytest.raises(ModelError, match=r"cannot read the network .*tflite"):
+        Classifier(model)
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (lambda card: card.update(preprocessing="rgb-224"), "made for preprocessing 'rgb-224'"),
+        (lambda card: card.pop("heads"), "no entry 'heads'"),
+        (lambda card: card.update(heads=[]), "a head without classes"),
+        (lambda card: card.update(file="../x.tflite"), "outside its folder"),
+        (lambda card: card["heads"][0].update(temperature="warm"), "damaged or foreign"),
+        (lambda card: card["heads"][0].update(temperature=0), "temperature"),
+        (lambda card: card["heads"][0].update(output="elsewhere"), "belongs to another network"),
+        (lambda card: card["heads"][0].update(classes=["a", "b"]), "belongs to another network"),
+    ],
+)
+def test_a_card_that_does_not_fit_is_refused(model: Path, edit: Change, message: str) -> None:
+    change(model, edit)
+    with pytest.raises(ModelError, match=message):
+        Classifier(model)
+
+
+def test_a_folder_without_card_is_no_model(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="no model in"):
+        Classifier(tmp_path)
+    (tmp_path / "model.json").write_text("{")
+    with pytest.raises(ModelError, match="is no JSON"):
+        Classifier(tmp_path)
+
+
+def test_fusion_refuses_other_classes_in_one_line(model: Path) -> None:
+    change(model, lambda card: card["heads"][1].update(classes=["a", "b", "c", "d"]))
+    with pytest.raises(ModelError, match=r"course: a, b, c, d.*scoring needs.*left_turn") as caught:
+        Classifier(model).require_road_scene()
+    assert "\n" not in str(caught.value)
+
+
+def test_stacks_of_another_kind_are_refused(model: Path) -> None:
+    with pytest.raises(ValueError, match="not uint8 of shape"):
+        Classifier(model).predict(stacks().astype(np.float32))
