@@ -172,10 +172,12 @@ def recognize(
         None for a column of no use here.
     """
     name, found = split_header(header)
-    signal = _SIGNAL_OF.get(name)
+    own = header.strip().lower()
+    signal = own if own in SIGNALS else _SIGNAL_OF.get(name)
     if signal is None:
         return None
     native = SIGNALS[signal].unit
+    found = "" if own in SIGNALS else found
     found = (overrides or {}).get(native) or (unit if unit is not None else found)
     conversion = _conversion(native, found)
     return None if conversion is None else Column(signal, found, conversion)
@@ -183,9 +185,10 @@ def recognize(
 
 def preference(header: str) -> int:
     """Rank among columns of the same signal, lower is better."""
+    if header.strip().lower() in SIGNALS:
+        return -1
     name, _ = split_header(header)
-    signal = _SIGNAL_OF[name]
-    return NAMES[signal].index(name)
+    return NAMES[_SIGNAL_OF[name]].index(name)
 
 
 def _conversion(native: str, unit: str) -> Conversion | None:

@@ -224,10 +224,9 @@ def test_read_ahead_passes_items_and_errors_on() -> None:
         yield from range(100)
         raise InputError("gone")
 
-    got = []
+    got: list[int] = []
     with pytest.raises(InputError, match="gone"):
-        for item in frames.read_ahead(failing(), depth=3):
-            got.append(item)
+        got.extend(frames.read_ahead(failing(), depth=3))
     assert got == list(range(100))
     early = frames.read_ahead(iter(range(1000)), depth=2)
     assert next(early) == 0
