@@ -6,13 +6,14 @@ from collections import Counter
 from dataclasses import asdict
 from typing import Any, Final
 
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from offline.batch.coordinator import Summary
 from offline.batch.planning import Plan
-from offline.results.display import EVENT_TITLES, clock_text, number, origin_text
+from offline.results.display import EVENT_TITLES, MISSING, clock_text, number, origin_text
 from offline.results.rows import StoredTrip
 from offline.results.schema import NO_ROAD_CONTEXT
 from offline.results.store import ResultStore
@@ -28,14 +29,17 @@ def print_trips(store: ResultStore, unchanged: list[str], scored: list[str], var
         return
     if len(unchanged) + len(scored) > LONGEST_TABLE:
         return
-    console = Console()
-    table = Table(title="Scores" + (", no road context" if variant == NO_ROAD_CONTEXT else ""))
-    for title in ("Trip", "Driver"):
-        table.add_column(title, overflow="fold")
-    for title in ("km", "Score", "Band", "Without\nroad context", "Kept", "Exon-\nerated",
-                  "Undeter-\nmined"):  # fmt: skip
-        table.add_column(title, justify="right")
-    table.add_column("Note", overflow="fold")
+    console = _console()
+    table = Table(
+        title="Scores" + (" without road context" if variant == NO_ROAD_CONTEXT else ""),
+        box=box.SIMPLE_HEAD,
+        caption="Events: kept · exonerated by the road · undetermined",
+    )
+    table.add_column("Trip", no_wrap=True)
+    table.add_column("Driver", overflow="fold")
+    for title in ("km", "Score", "Without\nroad", "Events\nk · e · u"):
+        table.add_column(title, justify="right", no_wrap=True)
+    table.add_column("Note", overflow="fold", max_width=32)
     reasons: list[str] = []
     for trip_id in [*unchanged, *scored]:
         trip = store.trip(trip_id, variant)
@@ -43,14 +47,11 @@ def print_trips(store: ResultStore, unchanged: list[str], scored: list[str], var
         counts = Counter(verdict.outcome for verdict in verdicts)
         table.add_row(
             escape(trip_id),
-            escape(trip.driver) or "–",
+            escape(trip.driver) or MISSING,
             number(trip.exposure.distance_km, 1),
-            number(trip.score.value, 0),
-            trip.score.band or "–",
-            number(trip.score_without_context.value, 0),
-            str(counts[Outcome.KEPT]),
-            str(counts[Outcome.EXONERATED]),
-            str(counts[Outcome.UNDETERMINED]),
+            f"{number(trip.score.value)} {trip.score.band or ''}".strip(),
+            number(trip.score_without_context.value),
+            " · ".join(str(counts[outcome]) for outcome in Outcome),
             escape(_note(trip, is_new=trip_id in scored)),
         )
         reasons += [
@@ -67,6 +68,12 @@ def print_trips(store: ResultStore, unchanged: list[str], scored: list[str], var
             console.print(reason, highlight=False)
 
 
+def _console() -> Console:
+    console = Console()
+    # A file or a pipe has no width: let the trips' names stand on one line.
+    return console if console.is_terminal else Console(width=120)
+
+
 def _note(trip: StoredTrip, *, is_new: bool) -> str:
     parts = [origin_text(trip.origin), trip.score.reason]
     if trip.road_context != "camera":
@@ -80,7 +87,7 @@ def print_summary(
     store: ResultStore, planned: Plan, summary: Summary, variant: str, took_s: float
 ) -> None:
     """Print how many trips were scored, left out and failed, and where the results are."""
-    console = Console()
+    console = _console()
     said = [f"{len(summary.scored)} scored"]
     if summary.scored and took_s > 0:
         said[0] += f" in {took_s:.1f} s"

@@ -1,0 +1,123 @@
+"""Trips in any number for the benchmarks and tests: real files, nothing to be learned from."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Final
+
+import av
+import cv2
+import numpy as np
+
+from onboard.trip import TripWriter
+
+START_NS: Final = 1_767_225_600_000_000_000
+"""1 January 2026, UTC."""
+TICKS_PER_S: Final = 90_000
+
+
+def record_trip(
+    root: Path,
+    number: int,
+    *,
+    seconds: float = 20.0,
+    stills: bool = True,
+    video_fps: float = 0.0,
+    close: bool = True,
+    started_utc_ns: int | None = None,
+    vehicle: str = "van-1",
+) -> Path:
+    """Record a trip along a street at a speed that varies.
+
+    Parameters
+    ----------
+    number : int
+        Names the trip and seeds its pictures.
+    stills : bool
+        Two 320x180 JPEGs a second, as the logger keeps them.
+    video_fps : float
+        Also a 720p H.264 video with two keyframes a second; 0 for none.
+    close : bool
+        False leaves the trip as a power cut does.
+    """
+    started = START_NS + number * 3_600_000_000_000 if started_utc_ns is None else started_utc_ns
+    trip = TripWriter.create(
+        root,
+        vehicle=vehicle,
+        driver=f"driver-{number % 3}",
+        started_utc_ns=started,
+        trip_id=f"20260101T000000Z-{number:06x}",
+        origin={"video": "simulated", "obd": "simulated", "note": "for measurement only"},
+    )
+    for tick in np.arange(0, seconds, 0.2):
+        t_ns = round(tick * 1e9)
+        speed = 50 + 10 * np.sin(tick / 5)
+        trip.add_sample(t_ns, "speed_kmh", round(speed), "ok", 20.0)
+        trip.add_sample(t_ns, "rpm", round(40 * speed), "ok", 20.0)
+        trip.add_sample(t_ns, "coolant_temp_c", 85.0, "ok", 20.0)
+        trip.add_clock(t_ns, t_ns, started + t_ns, "boot")
+    fps = video_fps or 2.0
+    if video_fps:
+        write_video(trip.video_path(0), number, round(seconds * fps), fps)
+    if stills or video_fps:
+        every = max(1, round(fps / 2))
+        for frame in range(int(seconds * fps)):
+            trip.add_frame(frame, 0, round(frame * TICKS_PER_S / fps), round(frame / fps * 1e9))
+            if stills and frame % every == 0:
+                jpeg = cv2.imencode(".jpg", picture(number, frame, 320, 180))[1].tobytes()
+                trip.add_still(frame, jpeg)
+    if close:
+        trip.close("benchmark")
+    else:
+        trip.commit()
+        trip.abandon()
+    return trip.path
+
+
+def picture(seed: int, frame: int, width: int, height: int) -> np.ndarray:
+    """Draw a road of sorts: sky, ground, two edges that move, some texture."""
+    random = np.random.default_rng((seed, frame // 40))
+    small = random.integers(60, 190, (9, 16, 3), dtype=np.uint8)
+    image = cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
+    horizon = height // 2
+    sway = int(width * 0.1 * np.sin(frame / 30))
+    for side in (-1, 1):
+        cv2.line(image, (width // 2 + sway, horizon), (width // 2 + side * width // 2, height),
+                 (230, 230, 230), max(1, height // 90))  # fmt: skip
+    return image
+
+
+def write_video(path: Path, seed: int, frames: int, fps: float) -> None:
+    """Write 720p H.264 with two keyframes a second, as the recorder does."""
+    with av.open(str(path), "w", format="mpegts") as container:
+        stream = container.add_stream(
+            "libx264", rate=Fraction(fps).limit_denominator(1000),
+            options={"preset": "ultrafast", "x264-params": f"keyint={max(1, round(fps / 2))}"},
+        )  # fmt: skip
+        stream.width, stream.height, stream.pix_fmt = 1280, 720, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, TICKS_PER_S)
+        for index in range(frames):
+            frame = av.VideoFrame.from_ndarray(picture(seed, index, 1280, 720), format="bgr24")
+            frame.pts = round(index * TICKS_PER_S / fps)
+            frame.time_base = Fraction(1, TICKS_PER_S)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
+def write_endless_video(path: Path, frames: int) -> None:
+    """Repeat one keyframe so often that decoding it all takes minutes; made in a second."""
+    with av.open(str(path), "w", format="mpegts") as container:
+        stream = container.add_stream("libx264", rate=30, options={"preset": "ultrafast"})
+        stream.width, stream.height, stream.pix_fmt = 1280, 720, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, TICKS_PER_S)
+        frame = av.VideoFrame.from_ndarray(picture(1, 0, 1280, 720), format="bgr24")
+        frame.pts, frame.time_base = 0, Fraction(1, TICKS_PER_S)
+        (key,) = [bytes(p) for p in (*stream.encode(frame), *stream.encode(None))]
+        for index in range(frames):
+            packet = av.Packet(key)
+            packet.stream = stream
+            packet.time_base = Fraction(1, TICKS_PER_S)
+            packet.pts = packet.dts = index * 3000
+            packet.is_keyframe = True
+            container.mux(packet)
