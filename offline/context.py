@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from offline.events.motion import grid_rate_hz
+from offline.fusion.grade import engine_load
 from offline.fusion.places import COURSE_AHEAD_M, SLOPE_AHEAD_M, points_shown
 from offline.policy import ContextRule, Policy
 from offline.roadscene import SLOPE_THRESHOLD_PERCENT
@@ -86,10 +87,14 @@ def _verdict(event: Event, view: _View | None, policy: Policy) -> Verdict:
     doubtful: Verdict | None = None
     refuted: Verdict | None = None
     for rule in policy.rules_for(event.kind):
-        if not view.applies(rule, event):
+        applies = view.applies(rule, event)
+        if applies is False:
             continue
         seen = view.evidence(rule, event)
         outcome, why = _decide(rule, event, seen)
+        if outcome is Outcome.EXONERATED and applies is None:
+            outcome = Outcome.UNDETERMINED
+            why = "Whether road or engine did it cannot be told without engine load: not counted."
         if outcome is Outcome.KEPT:
             refuted = refuted or _set(kept, rule, seen, outcome, cost, f"{plain} {why}")
         elif outcome is Outcome.EXONERATED:
@@ -125,7 +130,8 @@ def _decide(rule: ContextRule, event: Event, seen: Evidence) -> tuple[Outcome, s
     if p is None:
         return Outcome.UNDETERMINED, f"Whether the road {road} here was not seen: not counted."
     least = rule.blind_min_probability if seen.sensors_agree is None else rule.min_probability
-    if p <= rule.max_probability_to_keep and (agree is None or agree < FRAMES_REFUTE):
+    camera_alone = agree is not None and agree >= FRAMES_REFUTE and seen.sensors_agree is not False
+    if p <= rule.max_probability_to_keep and not camera_alone:
         return Outcome.KEPT, f"The road does not {road[:-1]} here."
     if seen.sensors_agree is False:
         reason = f"Camera and engine disagree on whether the road {road} here: not counted."
@@ -144,7 +150,7 @@ class _View:
         self._rate_hz = grid_rate_hz(timeline)
         self._distance = column(timeline, "distance_m")
         self._accel = column(timeline, "accel_mps2")
-        self._load = column(timeline, "load_percent")
+        self._load = engine_load(timeline)
         self._grade = column(timeline, "grade_percent")
         self._grade_sd = column(timeline, "grade_sd_percent")
         self._posterior = {
@@ -176,19 +182,21 @@ class _View:
             end = max(end, int(np.searchsorted(self._distance, reach, side="right")))
         return first, min(end, self._distance.size)
 
-    def applies(self, rule: ContextRule, event: Event) -> bool:
-        """Whether the driving itself meets the rule's conditions."""
+    def applies(self, rule: ContextRule, event: Event) -> bool | None:
+        """Whether the driving itself meets the rule's conditions; None where it is unknown."""
         first, end = self._window(event)
         accel = _mean(self._accel[first:end])
         if accel is None or not rule.min_accel_mps2 <= accel <= rule.max_accel_mps2:
             return False
-        if rule.max_peak_mps2 is not None and abs(event.peak) > rule.max_peak_mps2:
+        if rule.max_peak is not None and abs(event.peak) > rule.max_peak:
             return False
-        if rule.max_load_percent is not None:
-            load = _mean(self._load[first:end])
+        load = _mean(self._load[first:end])
+        if load is None:
             # An engine whose load is not known may have done it itself.
-            return load is not None and load <= rule.max_load_percent
-        return True
+            return True if rule.max_load_percent is None else None
+        if rule.min_load_percent is not None and load < rule.min_load_percent:
+            return False
+        return rule.max_load_percent is None or load <= rule.max_load_percent
 
     def evidence(self, rule: ContextRule, event: Event) -> Evidence:
         """Gather what speaks for the rule's context over the event's window."""

@@ -185,10 +185,14 @@ class ContextRule(Strict):
     min_accel_mps2, max_accel_mps2 : float
         Range of the mean acceleration over the event: beyond it the driver made the jump in
         speed, whatever the slope.
-    max_peak_mps2 : float or None
-        Comfort limit of the event's own peak, where the event is an acceleration.
+    max_peak : float or None
+        Largest peak, in the unit of the event: beyond it no road is the reason.
     max_load_percent : float or None
-        Largest mean engine load: gravity, not the engine, must have done it.
+        Largest mean engine load: gravity, not the engine, must have done it. Where the load is
+        not known the event is at most undetermined.
+    min_load_percent : float or None
+        Smallest mean engine load, where it is known: with more strength to spare a higher gear
+        would have done, and the road asked for nothing.
     blind_min_probability : float
         Takes the place of `min_probability` where no sensor can confirm the context.
     why : str
@@ -205,8 +209,9 @@ class ContextRule(Strict):
     ahead_m: NotNegative
     min_accel_mps2: float
     max_accel_mps2: float
-    max_peak_mps2: Positive | None = None
+    max_peak: Positive | None = None
     max_load_percent: Positive | None = None
+    min_load_percent: Positive | None = None
     verdict: Literal["exonerated", "undetermined"]
     why: Annotated[str, Field(min_length=10)]
 

@@ -22,9 +22,9 @@ LABOURING = 0.25
 """Share of rated speed under which an engine labours."""
 FULL = 0.92
 """Share of full load at which a driver takes a lower gear."""
-PATIENCE = 0.4
+PATIENCE = 0.25
 """Share of the wished acceleration that a driver is content with before changing down."""
-EASY = 0.8
+EASY = 0.85
 """Share of full load in the next gear up to which a driver takes it."""
 ENGINE_BRAKING_GRADE_PERCENT = -5.0
 """Steeper, drivers let the engine brake."""
@@ -75,6 +75,7 @@ def drive(
     coolant_start_c: float = 80.0,
     ambient_c: float = 15.0,
     spares_cold_engine: bool = True,
+    pedal_share: float = 0.8,
     start_speed_mps: float = 0.0,
 ) -> Drive:
     """Drive a road from end to end; nothing in it is random.
@@ -93,6 +94,8 @@ def drive(
         Temperatures at the start.
     spares_cold_engine : bool
         Change up early under 60 °C.
+    pedal_share : float
+        Share of full load that the driver uses to gain speed; to keep it, all there is.
     start_speed_mps : float
         For a drive that begins on the move.
 
@@ -167,7 +170,8 @@ def drive(
             if clutch > 0.0:
                 force, indicated = min(needed, 0.0), 0.3 * drag
             elif torque > -drag:
-                used = min(torque, full)
+                enough = (resist + 0.1 * mass) * radius / ratios[gear]
+                used = min(torque, full, max(pedal_share * full, enough))
                 force, indicated = used * ratios[gear] / radius, used + drag
             else:
                 force, indicated = needed, 0.0  # the brakes do the rest
@@ -226,11 +230,11 @@ def _choose_gear(
     rpm = rpm_per_mps[gear] * v
     top = len(rpm_per_mps) - 1
 
-    def load_in(k: int) -> float:
-        """Share of full load that the wish would need in a gear."""
-        speed = max(rpm_per_mps[k] * v, vehicle.idle_rpm)
-        torque = needed_n * vehicle.wheel_radius_m / vehicle.gear_ratios[k]
-        return torque / vehicle.full_torque_nm(speed)
+    def possible_in(k: int, load: float) -> float:
+        """Acceleration that a gear gives at a share of full load."""
+        torque = load * vehicle.full_torque_nm(max(rpm_per_mps[k] * v, vehicle.idle_rpm))
+        force = torque * vehicle.gear_ratios[k] / vehicle.wheel_radius_m
+        return (force - resist_n) / (vehicle.mass_kg * vehicle.rotating_mass_factor)
 
     if gear > 0 and rpm < LABOURING * rated:
         return gear - 1
@@ -241,16 +245,15 @@ def _choose_gear(
         if -needed_n > 1.1 * drag and lower < 0.75 * rated and wish_mps2 > -1.0:
             return gear - 1
         return gear + 1 if gear < top and rpm > 0.78 * rated else gear
-    if load_in(gear) > FULL and gear > 0 and wish_mps2 > -0.2:
-        lower = rpm_per_mps[gear - 1] * v
-        full_n = vehicle.full_torque_nm(rpm) * vehicle.gear_ratios[gear] / vehicle.wheel_radius_m
-        possible = (full_n - resist_n) / (vehicle.mass_kg * vehicle.rotating_mass_factor)
-        # A careful driver is content to gain speed slowly; losing it he changes down.
-        if possible < min(PATIENCE * wish_mps2, wish_mps2 - 0.05) and lower < 0.85 * rated:
+    # A careful driver is content to gain speed slowly; losing it he changes down.
+    if gear > 0 and wish_mps2 > -0.2:
+        content = min(PATIENCE * wish_mps2, wish_mps2 - 0.05)
+        if possible_in(gear, FULL) < content and rpm_per_mps[gear - 1] * v < 0.85 * rated:
             return gear - 1
     higher = rpm_per_mps[gear + 1] * v if gear < top else 0.0
     if gear < top and higher > LABOURING * rated * 1.12:
-        if rpm > shift_up_rpm and load_in(gear + 1) < EASY:
+        content = min(wish_mps2, max(1.5 * PATIENCE * wish_mps2, 0.1))
+        if rpm > shift_up_rpm and possible_in(gear + 1, EASY) > content:
             return gear + 1
         if rpm > 0.98 * rated:
             return gear + 1

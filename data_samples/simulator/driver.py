@@ -30,6 +30,8 @@ class Driver:
         braking, with the gears drawn out, of long idling, of speeding on fast roads.
     spares_cold_engine : bool
         Whether gears are changed early while the engine is cold.
+    pedal_share : float
+        Share of full load used to gain speed.
     """
 
     accel_mps2: float = 1.15
@@ -43,6 +45,7 @@ class Driver:
     idle_share: float = 0.0
     speeding_share: float = 0.0
     spares_cold_engine: bool = True
+    pedal_share: float = 0.8
 
 
 def driver_of_harshness(harshness: float, *, rated_rpm: float = 5600.0) -> Driver:
@@ -68,6 +71,7 @@ def driver_of_harshness(harshness: float, *, rated_rpm: float = 5600.0) -> Drive
         idle_share=0.01 + 0.10 * h,
         speeding_share=0.02 * h,
         spares_cold_engine=h < 0.7,
+        pedal_share=0.72 + 0.28 * h,
     )
 
 
@@ -94,9 +98,11 @@ def mood_along(
     def spread(values: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.repeat(values, per)[:n]
 
-    def drawn(share: float, usual: NDArray[np.float64], low: float, high: float) -> NDArray:
+    def drawn(
+        share: float, usual: NDArray[np.float64], low: float, high: float
+    ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
         chosen = rng.random(stretches) < share
-        return np.where(chosen, rng.uniform(low, high, stretches), usual)
+        return chosen, np.where(chosen, rng.uniform(low, high, stretches), usual)
 
     accel = rng.normal(driver.accel_mps2, 0.15, stretches).clip(0.7, 1.9)
     brake = rng.normal(driver.brake_mps2, 0.2, stretches).clip(0.9, 2.2)
@@ -104,12 +110,16 @@ def mood_along(
     factor = rng.normal(driver.speed_factor, 0.02, stretches)
     stops = len(road.stops)
     idles = rng.random(stops) < driver.idle_share
+    hurried, accel = drawn(driver.harsh_accel_share, accel, 3.2, 4.4)
+    _, brake = drawn(driver.harsh_brake_share, brake, 3.3, 5.0)
+    _, shift = drawn(driver.rev_share, shift, 0.74 * rated_rpm, 0.9 * rated_rpm)
+    _, factor = drawn(driver.speeding_share, factor, 1.22, 1.35)
+    # Who floors the pedal draws the gears out as well.
+    shift = np.where(hurried, np.maximum(shift, 0.75 * rated_rpm), shift)
     return Mood(
-        accel_mps2=spread(drawn(driver.harsh_accel_share, accel, 3.0, 4.2)),
-        brake_mps2=spread(drawn(driver.harsh_brake_share, brake, 3.2, 5.0)),
-        shift_up_rpm=spread(
-            drawn(driver.rev_share, shift, 0.74 * rated_rpm, 0.9 * rated_rpm)
-        ),
-        speed_factor=spread(drawn(driver.speeding_share, factor, 1.22, 1.35)),
+        accel_mps2=spread(accel),
+        brake_mps2=spread(brake),
+        shift_up_rpm=spread(shift),
+        speed_factor=spread(factor),
         idle_s=np.where(idles, rng.uniform(60.0, 240.0, stops), 0.0),
     )

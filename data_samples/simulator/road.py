@@ -55,10 +55,6 @@ class Road:
         """Return the same road without its hills."""
         return replace(self, grade_percent=np.zeros_like(self.grade_percent))
 
-    def straight(self) -> Road:
-        """Return the same road without its bends."""
-        return replace(self, curvature_per_m=np.zeros_like(self.curvature_per_m))
-
     @cached_property
     def altitude_m(self) -> NDArray[np.float64]:
         """Altitude above the start, shape (n,)."""

@@ -78,7 +78,7 @@ CAR = Vehicle(
     vehicle_class="car",
     mass_kg=1350.0,
     rotating_mass_factor=1.06,
-    torque_nm=135.0,
+    torque_nm=150.0,
     torque_curve=PETROL,
     rated_rpm=5600.0,
     idle_rpm=800.0,
@@ -109,8 +109,8 @@ def vary(vehicle: Vehicle, rng: np.random.Generator) -> Vehicle:
     """Draw one of the vehicles that are sold, laden by chance, like the given one."""
     return replace(
         vehicle,
-        mass_kg=vehicle.mass_kg * rng.uniform(0.9, 1.25),
-        torque_nm=vehicle.torque_nm * rng.uniform(0.8, 1.25),
+        mass_kg=vehicle.mass_kg * rng.uniform(0.9, 1.2),
+        torque_nm=vehicle.torque_nm * rng.uniform(0.85, 1.25),
         gear_ratios=tuple(ratio * rng.uniform(0.97, 1.03) for ratio in vehicle.gear_ratios),
         drag_area_m2=vehicle.drag_area_m2 * rng.uniform(0.85, 1.15),
         rolling_resistance=vehicle.rolling_resistance * rng.uniform(0.85, 1.25),

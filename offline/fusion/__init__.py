@@ -11,7 +11,7 @@ from offline.fusion import evidence, markov
 from offline.fusion.grade import GradeEstimate, estimate_grade
 from offline.fusion.places import SLOPE_AHEAD_M, Cells, cut_into_cells, points_shown
 from offline.policy import Policy
-from offline.roadscene import COURSES, SLOPES, UNDETERMINED
+from offline.roadscene import COURSES, SLOPE_THRESHOLD_PERCENT, SLOPES, UNDETERMINED
 from offline.scenelabels import SceneLabels
 
 SLOPE_COLUMNS = tuple(f"p_{slope}" for slope in SLOPES)
@@ -93,18 +93,23 @@ def _near(has_evidence: NDArray[np.bool_], cell_m: float) -> NDArray[np.bool_]:
 def _grade_by_point(
     estimate: GradeEstimate, cells: Cells, cell_m: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Smooth the sensors' grade over the road; bounds under braking are left out."""
-    known = np.isfinite(estimate.percent) & ~estimate.upper_bound
+    """Smooth the sensors' grade over the road.
+
+    Where the brakes may be on only a bound is known: it counts where it already proves a
+    descent, and hides what the neighbours say where it does not.
+    """
+    known = np.isfinite(estimate.percent)
+    known &= ~estimate.upper_bound | (estimate.percent < -SLOPE_THRESHOLD_PERCENT)
     reach = max(int(GRADE_WINDOW_M / cell_m) | 1, 1)
     share = uniform_filter1d(known.astype(float), reach, mode="constant")
     total = uniform_filter1d(np.where(known, estimate.percent, 0.0), reach, mode="constant")
     variance = uniform_filter1d(
         np.where(known, estimate.sd_percent, 0.0) ** 2, reach, mode="constant"
     )
-    enough = share > 0.5 / reach
+    enough = (share > 0.5 / reach) & (known | ~estimate.upper_bound)
     safe = np.where(enough, share, 1.0)
     percent = np.where(enough, total / safe, np.nan)
-    sd = np.where(enough, np.sqrt(variance / safe), np.nan)
+    sd = np.where(enough, np.sqrt(np.maximum(variance, 0.0) / safe), np.nan)
     return cells.to_points(percent), cells.to_points(sd)
 
 

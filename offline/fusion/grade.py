@@ -9,6 +9,7 @@ inertial sensor: forward acceleration felt, less acceleration driven.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +25,8 @@ GRAVITY_MPS2 = 9.80665
 MIN_SPEED_MPS = 5.0
 PULLING_LOAD_PERCENT = 22.0
 """Below it an engine may be dragged, and the brakes may be on."""
+THROTTLE_OPEN_PERCENT = 88.0
+"""What a throttle reads fully open (75 to 95 % by make)."""
 MAX_LOAD_STEP_PERCENT = 12.0
 """Load that moves faster within a second lags or leads what the wheels feel."""
 MIN_LEARNING_S = 90.0
@@ -139,6 +142,25 @@ def learn_powertrain(
     return Powertrain((beta[0], beta[1], beta[2], beta[3]), noise, signal)
 
 
+def engine_load(timeline: pd.DataFrame) -> NDArray[np.float64]:
+    """Engine load (%) as it was read or, failing that, as the throttle shows it; else NaN."""
+    for _, load in _loads(timeline):
+        if np.isfinite(load).any():
+            return load
+    return np.full(len(timeline), np.nan)
+
+
+def _loads(timeline: pd.DataFrame) -> Iterator[tuple[str, NDArray[np.float64]]]:
+    yield "load_percent", column(timeline, "load_percent")
+    throttle = column(timeline, "throttle_percent")
+    if np.isfinite(throttle).any():
+        # A closed throttle reads 10 to 20 %, and the first half of its way gives most of the
+        # torque: load grows with a power under 1 of the opening.
+        closed = float(np.nanpercentile(throttle, 2))
+        opened = np.clip((throttle - closed) / max(THROTTLE_OPEN_PERCENT - closed, 1.0), 0.0, 1.0)
+        yield "throttle_percent", 100.0 * opened**0.7
+
+
 def _drive_features(
     timeline: pd.DataFrame,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_], str] | None:
@@ -146,13 +168,9 @@ def _drive_features(
     speed = column(timeline, "speed_smooth_kmh") / 3.6
     rpm = column(timeline, "rpm")
     rate_hz = grid_rate_hz(timeline)
-    for signal in ("load_percent", "throttle_percent"):
-        load = column(timeline, signal)
+    for signal, load in _loads(timeline):
         if np.isfinite(load).sum() / rate_hz < MIN_LEARNING_S:
             continue
-        if signal == "throttle_percent":
-            # A closed throttle reads 10 to 20 %: what counts is how far it is opened.
-            load = np.clip((load - np.nanpercentile(load, 2)) * 1.2, 0.0, 100.0)
         with np.errstate(divide="ignore", invalid="ignore"):
             gearing = np.where(speed >= MIN_SPEED_MPS, rpm / (speed * 3.6), np.nan)
         reach = max(int(rate_hz), 1)
