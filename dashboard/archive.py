@@ -94,7 +94,7 @@ class Archive:
         return opened
 
     def intervals(self, trip_ids: Sequence[str]) -> dict[str, tuple[float, float]]:
-        """Return the 95 % intervals of some trips' scores, in one query."""
+        """Return the intervals of some trips' scores, in one query."""
         trips, scores = schema.trips.c, schema.scores.c
         query = (
             sa.select(trips.trip_id, scores.low, scores.high)

@@ -8,7 +8,6 @@ from typing import Any
 import click
 from gunicorn.app.base import BaseApplication  # type: ignore[import-untyped]
 
-from dashboard.app import create_app
 from dashboard.errors import ServeError
 
 THREADS = 8
@@ -25,6 +24,9 @@ def serve(store_url: str | None, results_dir: str, *, host: str, port: int, work
         If nothing can listen on that address.
     """
     _claim(host, port)
+    # Dash takes seconds to import: not before the address is known to be free.
+    from dashboard.app import create_app
+
     app = create_app(store_url, results_dir)
     # Dash registers component libraries at the first request (its issue 3971): workers forked
     # before it would answer the first page with an error.

@@ -270,7 +270,7 @@ def _total(score: Score) -> Any:
                         ]
                     ),
                     dmc.Text(
-                        f"95 % interval {number(score.low)} to {number(score.high)}", size="sm"
+                        f"likely between {number(score.low)} and {number(score.high)}", size="sm"
                     ),
                 ]
             ),
@@ -287,7 +287,8 @@ def _counterfactual(trip: StoredTrip) -> Any:
     without = trip.score_without_context
     if without.value is None:
         return html.Div([title, dmc.Text(f"No score. {without.reason}", size="sm")])
-    difference = None if trip.score.value is None else trip.score.value - without.value
+    # Of the rounded scores, which is what the reader sees.
+    difference = 0 if trip.score.value is None else round(trip.score.value) - round(without.value)
     return html.Div(
         [
             title,
@@ -300,8 +301,8 @@ def _counterfactual(trip: StoredTrip) -> Any:
             ),
             dmc.Text(
                 "The road explained nothing that would have cost points."
-                if difference is None or round(difference) <= 0
-                else f"The road explains {number(difference)} points.",
+                if difference <= 0
+                else f"The road explains {difference} point{'s' if difference > 1 else ''}.",
                 size="sm",
             ),
         ]
@@ -502,7 +503,7 @@ def _event_line(place: int, verdict: Verdict) -> Any:
     title = EVENT_TITLES[event.kind]
     return dmc.TableTr(
         [
-            dmc.TableTd(clock_text(event.start_s), className="number"),
+            dmc.TableTd(clock_text(event.start_s)),
             dmc.TableTd([title, dmc.Text(f"for {number(event.duration_s, 1, 's')}", size="xs")]),
             dmc.TableTd(outcome_text(verdict.outcome)),
             dmc.TableTd(peak_text(event.peak, event.unit), className="number"),
@@ -535,7 +536,7 @@ def _provenance(trip: StoredTrip) -> Any:
         ("Trip", trip.trip_id, made_from.trip_sha256),
         ("Network", made_from.model_name or MISSING, made_from.model_sha256 or MISSING),
         ("Policy", made_from.policy_name, made_from.policy_sha256),
-        ("Software", f"Gradewise {made_from.software}", ""),
+        ("Software", made_from.software, ""),
         ("Scored", utc_text(trip.scored_utc_ns, seconds=True), ""),
         ("Origin", trip.origin.get("note", "") or "recorded in the vehicle", ""),
     )

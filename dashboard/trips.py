@@ -52,7 +52,7 @@ _COLUMNS: Final[list[dict[str, Any]]] = [
     },
     {
         "field": "score",
-        "headerName": "Score (95 % interval)",
+        "headerName": "Score (likely range)",
         "cellRenderer": "ScoreCell",
         "sortable": True,
         "minWidth": 180,

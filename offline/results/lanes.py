@@ -66,6 +66,11 @@ COOLANT: Final = Lane(
 LANES: Final = (SPEED, ENGINE_SPEED, ACCELERATION, COOLANT)
 
 
+def times(timeline: pd.DataFrame) -> NDArray[np.float64]:
+    """Seconds since the start; nothing for a timeline that was purged."""
+    return values(timeline, "t_s")
+
+
 def values(timeline: pd.DataFrame, column: str) -> NDArray[np.float64]:
     """A column as numbers, NaN where missing; all NaN where the trip has no such column."""
     if column not in timeline.columns:
@@ -88,7 +93,7 @@ def peak_row(timeline: pd.DataFrame, event: Event) -> int:
     ValueError
         If the timeline has no row.
     """
-    t_s = timeline["t_s"].to_numpy(np.float64)
+    t_s = times(timeline)
     if t_s.size == 0:
         raise ValueError("an empty timeline has no moment to show")
     first, last = np.searchsorted(t_s, [event.start_s, event.end_s])

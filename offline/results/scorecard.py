@@ -41,6 +41,7 @@ from offline.results.lanes import (
     Lane,
     peak_row,
     scenes,
+    times,
     values,
 )
 from offline.verdicts import EventKind, Outcome, Verdict
@@ -95,7 +96,7 @@ def scorecard_pdf(trip: Any, verdicts: Sequence[Verdict], timeline: pd.DataFrame
 
 
 def _document(trip: Any, verdicts: Sequence[Verdict], timeline: pd.DataFrame) -> dict[str, Any]:
-    t_s = timeline["t_s"].to_numpy(np.float64)
+    t_s = times(timeline)
     end_s = float(t_s[-1]) if t_s.size and t_s[-1] > 0 else 1.0
     bands = runs(t_s, scenes(timeline), _BANDS)
     present = {name for *_, name in bands}
@@ -173,7 +174,7 @@ def _document(trip: Any, verdicts: Sequence[Verdict], timeline: pd.DataFrame) ->
             {"title": "Model", "value": provenance.model_sha256, "name": provenance.model_name},
             {"title": "Policy", "value": provenance.policy_sha256, "name": provenance.policy_name},
         ],
-        "verify": f"SHA-256 hashes. Scored by Gradewise {provenance.software}; "
+        "verify": f"SHA-256 hashes. Scored by {provenance.software}; "
         "gradewise-offline verify recomputes this result bit for bit.",
     }
 
@@ -185,13 +186,13 @@ def _score(trip: Any) -> dict[str, Any]:
     elif without.value is None:
         beside = f"Without road context: no score. {without.reason}".strip()
     else:
-        beside = f"Without road context it would be {number(without.value, 0)} ({without.band})."
+        beside = f"Without road context it would be {number(without.value)} ({without.band})."
     return {
-        "value": None if score.value is None else number(score.value, 0),
+        "value": None if score.value is None else number(score.value),
         "band": score.band,
         "colour": BAND_COLOURS.get(score.band or "", "#ffffff"),
         "text_colour": BAND_TEXT_COLOURS.get(score.band or "", "#000000"),
-        "interval": f"95 % interval: {number(score.low, 0)} to {number(score.high, 0)}",
+        "interval": f"likely between {number(score.low)} and {number(score.high)}",
         "without": beside,
         "reason": score.reason,
     }
@@ -235,7 +236,7 @@ def _chart(
     lane: Lane,
     marked: Sequence[EventKind],
 ) -> dict[str, Any]:
-    t_s = timeline["t_s"].to_numpy(np.float64)
+    t_s = times(timeline)
     driven = values(timeline, lane.raw)
     nothing = np.full(t_s.size, np.nan)
     if len(lane.ideal) == 1:
@@ -277,7 +278,11 @@ def _chart(
         "ideal": _segments(t_s, line, end_s, top),
         "areas": _areas(t_s, low, high, end_s, top),
         "marks": _marks(
-            timeline, driven, end_s, top, [v for v in verdicts if v.event.kind in marked]
+            timeline,
+            driven,
+            end_s,
+            top,
+            [v for v in verdicts if t_s.size and v.event.kind in marked],
         ),
     }
 

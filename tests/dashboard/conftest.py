@@ -1,11 +1,18 @@
-"""A made-up scored trip: no classifier and no scoring needed to show one."""
+"""A store with made-up scored trips: no classifier and no scoring is needed to show one."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pandas as pd
+import pytest
 
+from offline.results import ResultStore
+from offline.results.staging import stage
 from offline.scenelabels import SceneLabels
 from offline.verdicts import (
     Event,
@@ -19,7 +26,7 @@ from offline.verdicts import (
 )
 
 
-def timeline(duration_s: float = 300.0, rate_hz: float = 5.0, seed: int = 7) -> pd.DataFrame:
+def made_timeline(duration_s: float = 300.0, rate_hz: float = 5.0, seed: int = 7) -> pd.DataFrame:
     """A drive with a climb from 100 to 160 s, a left turn, and a gap from 200 to 212 s."""
     rng = np.random.default_rng(seed)
     t_s = np.arange(0.0, duration_s, 1.0 / rate_hz)
@@ -80,7 +87,7 @@ def timeline(duration_s: float = 300.0, rate_hz: float = 5.0, seed: int = 7) -> 
     )
 
 
-def labels() -> SceneLabels:
+def made_labels() -> SceneLabels:
     """What the network said, twice a second: less sure than fusion."""
     t_s = np.arange(0.0, 300.0, 0.5)
     uphill = np.where((t_s > 100) & (t_s < 160), 0.71, 0.10)
@@ -93,15 +100,15 @@ def labels() -> SceneLabels:
         .astype(np.float32),
         0.5,
         0.5,
-        "vgg19-w025",
+        "road_scene",
         "b" * 64,
     )  # fmt: skip
 
 
-def stills() -> list[tuple[int, bytes]]:
-    """Camera stills of every tenth labelled frame: plain grey, with the frame's number."""
+def made_stills() -> list[tuple[int, bytes]]:
+    """Camera stills of every second labelled frame: plain grey, with the frame's number."""
     pictures = []
-    for frame in range(0, 600, 10):
+    for frame in range(0, 600, 2):
         picture = np.full((180, 320, 3), 90, np.uint8)
         cv2.putText(
             picture, f"frame {frame}", (40, 100), cv2.FONT_HERSHEY_SIMPLEX, 1.2, (255,) * 3, 2
@@ -110,7 +117,7 @@ def stills() -> list[tuple[int, bytes]]:
     return pictures
 
 
-def verdicts() -> tuple[Verdict, ...]:
+def made_verdicts() -> tuple[Verdict, ...]:
     """One event of each outcome."""
     return (
         Verdict(
@@ -133,7 +140,7 @@ def verdicts() -> tuple[Verdict, ...]:
     )  # fmt: skip
 
 
-def result(
+def made_result(
     trip_id: str = "van-07/20260528T080000Z-abc123",
     driver: str = "Jana Novák",
     *,
@@ -152,7 +159,7 @@ def result(
         or {"video": "recorded", "obd": "simulated", "note": "OBD log made by a vehicle model."},
         road_context="camera",
         exposure=Exposure(4.1, 300.0, 280.0, 300.0, 0.96, 0.9),
-        verdicts=verdicts(),
+        verdicts=made_verdicts(),
         score=Score(
             87.4, "B", 79.0, 93.0, "",
             {"smoothness": 82.0, "engine_care": 95.0, "economy": 88.0, "speed": None},
@@ -160,7 +167,60 @@ def result(
         if scored
         else Score(None, None, None, None, "Less than 1 km was driven: too short to score."),
         score_without_context=Score(74.2, "C", 66.0, 81.0, "", {"smoothness": 82.0}),
-        provenance=Provenance("a" * 64, "vgg19-w025", "b" * 64, "car", "c" * 64, "0.1.0"),
-        timeline=timeline(),
-        labels=labels(),
+        provenance=Provenance("a" * 64, "road_scene", "b" * 64, "car", "c" * 64, "gradewise 0.1.0"),
+        timeline=made_timeline(),
+        labels=made_labels(),
     )  # fmt: skip
+
+
+@pytest.fixture
+def make_trip() -> Callable[..., TripResult]:
+    """The function that makes scored trips."""
+    return made_result
+
+
+@pytest.fixture(scope="session")
+def results_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A results folder with its store: one trip in full, one without camera, sixty short ones."""
+    folder = tmp_path_factory.mktemp("results")
+    with ResultStore.open(None, folder) as store:
+        store.put(made_result(), made_stills())
+        bare = made_result(
+            "van-08/20260529T090000Z-def456",
+            "",
+            scored=False,
+            origin={"video": "none", "obd": "measured", "note": ""},
+        )
+        columns = [
+            name
+            for name in bare.timeline.columns
+            if not name.startswith(("p_", "scene", "frame", "coolant", "ideal_coolant", "utc"))
+        ]
+        store.put(
+            replace(
+                bare,
+                road_context="no video",
+                verdicts=(),
+                labels=None,
+                started_utc_ns=None,
+                timeline=bare.timeline[columns],
+            )
+        )
+        measured = {"video": "recorded", "obd": "measured", "note": ""}
+        staged = []
+        for number in range(60):
+            trip = made_result(
+                f"car-{number % 7:02d}/20260401T{number:06d}Z-x",
+                ("Ana Ruiz", "Ben Okoye", "Chloé Martin")[number % 3],
+                origin=measured,
+            )
+            short = replace(
+                trip,
+                started_utc_ns=1_775_000_000_000_000_000 + number * 3_600_000_000_000,
+                score=replace(trip.score, value=30.0 + number),
+                timeline=pd.DataFrame(),
+                labels=None,
+            )
+            staged.append(stage(short, store.files))
+        store.commit(staged)
+    return folder
