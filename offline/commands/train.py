@@ -66,7 +66,7 @@ def command(
         data = trainer.load_data(settings)
         start = None
         if start_from is not None:
-            start = trainer.build_model(settings, half_size=False)
+            start = trainer.build_model(settings, settings.stages[0].shrink)
             try:
                 start.load_weights(start_from)
             except (OSError, ValueError) as error:

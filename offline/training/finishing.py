@@ -40,7 +40,7 @@ def quantize_and_calibrate(
 
     Temperatures are fitted to the int8 network's own logits on validation frames.
     """
-    plain = network.released(model, list(config.heads))
+    plain = network.released(model, list(config.heads), config.stages[-1].shrink)
     content = quantization.convert_int8(plain, representative_pictures(config, data))
     float_content = quantization.convert_float(plain)
     sets = [_thinned(frames) for frames in data.validation]

@@ -58,15 +58,15 @@ def auxiliary_names(config: TrainingConfig) -> tuple[str, ...]:
     return ()
 
 
-def build_model(config: TrainingConfig, *, half_size: bool) -> keras.Model:
-    """The configuration's network for a stage's picture size."""
+def build_model(config: TrainingConfig, shrink: int) -> keras.Model:
+    """The configuration's network for pictures shrunk by a factor of 1, 2 or 4."""
     return network.build(
         config.heads,
-        height=preprocessing.PLANE_HEIGHT // (2 if half_size else 1),
-        width=preprocessing.PLANE_WIDTH // (2 if half_size else 1),
+        height=preprocessing.PLANE_HEIGHT // shrink,
+        width=preprocessing.PLANE_WIDTH // shrink,
         channels=len(preprocessing.STACK_OFFSETS_S),
         width_multiplier=config.width_multiplier,
-        last_pooling=not half_size,
+        poolings=len(network.BLOCKS) - shrink.bit_length() + 1,
         dropout=config.dropout,
         auxiliary=auxiliary_names(config),
     )
@@ -76,16 +76,13 @@ def predict(
     model: keras.Model, frames: FrameSet, heads: Sequence[str], *, single_frame: bool = False
 ) -> dict[str, NDArray[np.float32]]:
     """Float logits of every frame by head."""
-    rows = model.input_shape[1]
-    half = rows != preprocessing.PLANE_HEIGHT
+    shrink = preprocessing.PLANE_HEIGHT // model.input_shape[1]
     collected: dict[str, list[NDArray[np.float32]]] = {head: [] for head in heads}
     call = tf.function(lambda x: model(x, training=False), reduce_retracing=True)
     for start in range(0, len(frames), 128):
         index = np.arange(start, min(start + 128, len(frames)))
         pictures = tf.cast(frames.pictures(index, single_frame=single_frame), tf.float32)
-        pictures = pictures * INPUT_SCALE
-        if half:
-            pictures = tf.nn.avg_pool2d(pictures, 2, 2, "VALID")
+        pictures = _shrunk(pictures * INPUT_SCALE, shrink)
         outputs = call(pictures)
         for head in heads:
             collected[head].append(outputs[head].numpy())
@@ -103,6 +100,10 @@ def macro_f1(truth: NDArray[np.int64], guess: NDArray[np.int64], classes: int) -
         hit = float(((truth == k) & (guess == k)).sum())
         scores.append(2 * hit / max(float((truth == k).sum() + (guess == k).sum()), 1.0))
     return float(np.mean(scores)) if scores else float("nan")
+
+
+def _shrunk(pictures: Any, shrink: int) -> Any:
+    return pictures if shrink == 1 else tf.nn.avg_pool2d(pictures, shrink, shrink, "VALID")
 
 
 class Sampler:
@@ -181,21 +182,19 @@ class Trainer:
         self._start_from = start_from
 
     def run(self) -> keras.Model:
-        """Train all stages; returns the full-size network with the best weights found."""
+        """Train all stages; returns the last stage's network with the best weights found."""
         weights = self._start_from.get_weights() if self._start_from is not None else None
+        model = self._start_from
         before = 0
         for number, stage in enumerate(self._config.stages):
             keras.utils.set_random_seed(self._config.seed + number)
-            model = build_model(self._config, half_size=stage.half_size)
+            model = build_model(self._config, stage.shrink)
             if weights is not None:
                 model.set_weights(weights)
             self._train_stage(model, stage, number, before)
             weights = model.get_weights()
             before += stage.steps
-        full = build_model(self._config, half_size=False)
-        if weights is not None:
-            full.set_weights(weights)
-        return full
+        return model
 
     def _train_stage(self, model: keras.Model, stage: Stage, number: int, before: int) -> None:
         schedule = keras.optimizers.schedules.CosineDecay(
@@ -217,13 +216,12 @@ class Trainer:
         )
         folder = self._work / f"stage{number}"
         folder.mkdir(parents=True, exist_ok=True)
-        folder.mkdir(parents=True, exist_ok=True)
         manager = tf.train.CheckpointManager(checkpoint, str(folder), max_to_keep=2)
         best_file = folder / "best.weights.h5"
         if manager.latest_checkpoint:
             checkpoint.restore(manager.latest_checkpoint)
             log.info("stage %d goes on at step %d", number, int(done.numpy()))
-        step = self._step(model, optimizer, stage.half_size)
+        step = self._step(model, optimizer, stage.shrink)
         # The batch at step k depends on the seed and k only, so a resumed run sees what an
         # uninterrupted one would have seen.
         losses: list[float] = []
@@ -251,7 +249,7 @@ class Trainer:
         if best_file.exists():
             model.load_weights(best_file)
 
-    def _step(self, model: keras.Model, optimizer: Any, half: bool) -> Any:
+    def _step(self, model: keras.Model, optimizer: Any, shrink: int) -> Any:
         config = self._config
         change = augmentation.augmenter(config.augmentation, config.heads)
         smoothing = config.label_smoothing
@@ -259,8 +257,7 @@ class Trainer:
         @tf.function(reduce_retracing=True)
         def step(batch: dict[str, Any]) -> Any:
             pictures = tf.cast(batch["pictures"], tf.float32) * INPUT_SCALE
-            if half:
-                pictures = tf.nn.avg_pool2d(pictures, 2, 2, "VALID")
+            pictures = _shrunk(pictures, shrink)
             pictures, targets, reals = change(pictures, batch["targets"], batch["reals"])
             with tf.GradientTape() as tape:
                 outputs = model(pictures, training=True)

@@ -1,0 +1,70 @@
+"""Rendered roads: the same road every time, a set that goes on where it stopped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from offline import preprocessing
+from offline.errors import InputError
+from offline.training import sources, synth
+from offline.training.renderer import Renderer
+
+HEADS = {
+    "slope": ("level", "uphill", "downhill"),
+    "course": ("straight", "curve", "left_turn", "right_turn"),
+}
+
+
+@pytest.fixture(scope="module")
+def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("set")
+    assert list(synth.render_set(folder, 5, range(3, 4))) == [3]
+    return folder
+
+
+def test_a_road_renders_alike_twice_and_shows_something(rendered: Path) -> None:
+    frames = synth.read_road(synth.road_file(rendered, 3))
+    with Renderer() as renderer:
+        again = synth.render_road(renderer, 5, 3)
+    assert np.array_equal(frames.planes, again.planes)
+    assert frames.course == again.course
+    n = frames.planes.shape[0]
+    assert n > 10
+    assert frames.planes.shape == (n, preprocessing.PLANE_HEIGHT, preprocessing.PLANE_WIDTH)
+    # Every frame shows a picture, and the camera moves.
+    assert frames.planes.reshape(n, -1).std(axis=1).min() > 2
+    moving = frames.speed_mps[1:] > 1.0
+    changes = np.abs(np.diff(frames.planes.astype(int), axis=0)).mean(axis=(1, 2))
+    assert changes[moving].min() > 0.3
+
+
+def test_a_set_goes_on_with_what_is_missing(rendered: Path) -> None:
+    assert list(synth.render_set(rendered, 5, range(3, 4))) == []
+    with pytest.raises(InputError, match="another seed"):
+        list(synth.render_set(rendered, 6, range(3, 4)))
+
+
+def test_a_set_is_read_as_stacks_with_labels(rendered: Path) -> None:
+    (frames,) = sources.read_synth(rendered, HEADS, "train")
+    road = synth.read_road(synth.road_file(rendered, 3))
+    assert len(frames) == road.planes.shape[0]
+    stack = frames.pictures(np.array([5]))[0]
+    assert np.array_equal(stack, np.moveaxis(road.planes[[3, 4, 5]], 0, -1))
+    alone = frames.pictures(np.array([5]), single_frame=True)[0]
+    assert np.array_equal(alone[..., 0], road.planes[5])
+    assert sources.read_synth(rendered, HEADS, "test") == []
+
+
+def test_splits_are_by_road() -> None:
+    splits = [synth.split_of(road) for road in range(100)]
+    assert splits.count("test") == splits.count("validation") == 10
+
+
+def test_a_damaged_road_is_named(rendered: Path, tmp_path: Path) -> None:
+    file = tmp_path / "road_00001.npz"
+    file.write_bytes(synth.road_file(rendered, 3).read_bytes()[:2000])
+    with pytest.raises(InputError, match=r"road_00001\.npz.*render it again"):
+        synth.read_road(file)

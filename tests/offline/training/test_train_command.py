@@ -1,0 +1,117 @@
+"""Train, stop, go on, evaluate: a user's own classes from a folder of pictures a class."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from offline.classifier import Classifier
+from offline.commands.evaluate import command as evaluate
+from offline.commands.train import command as train
+from offline.errors import InputError
+
+# Keras hands its tensors to NumPy without the `copy` keyword that NumPy 2 asks for.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+CONFIG = """
+name = "surface"
+version = "0.3"
+release = "surface"
+work = "work"
+width_multiplier = 0.05
+dropout = 0.0
+label_smoothing = 0.0
+validate_every = 10
+patience = 99
+calibration_frames = 12
+
+[heads]
+label = ["stripes", "bars"]
+
+[augmentation]
+shift = 0.02
+cutout_share = 0.0
+
+[[data]]
+kind = "folders"
+path = "pictures"
+validation_share = 0.3
+
+[[stages]]
+shrink = 4
+steps = 50
+batch = 12
+learning_rate = 3e-3
+warmup_steps = 5
+"""
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Pictures of horizontal stripes and of vertical bars, and a configuration."""
+    folder = tmp_path_factory.mktemp("project")
+    rng = np.random.default_rng(0)
+    for label, axis in (("stripes", 0), ("bars", 1)):
+        (folder / "pictures" / label).mkdir(parents=True)
+        for k in range(24):
+            phase, period = rng.uniform(0, 6), rng.uniform(20, 40)
+            wave = np.sin(np.arange(320 if axis else 180) / period * 6.28 + phase) * 90 + 128
+            picture = np.broadcast_to(wave[None, :] if axis else wave[:, None], (180, 320))
+            noisy = picture + rng.normal(0, 10, picture.shape)
+            cv2.imwrite(
+                str(folder / "pictures" / label / f"{k}.png"), noisy.clip(0, 255).astype(np.uint8)
+            )
+    (folder / "run.toml").write_text(CONFIG)
+    return folder
+
+
+def test_training_on_own_classes_gives_a_model_that_tells_them_apart(project: Path) -> None:
+    runner = CliRunner()
+    done = runner.invoke(train, [str(project / "run.toml"), "--json"], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    figures = json.loads(done.stdout.strip().splitlines()[-1])
+    assert figures["validation"]["label"]["macro_f1"] >= 0.9
+
+    model = project / "surface"
+    classifier = Classifier(model)
+    assert classifier.heads["label"].classes == ("stripes", "bars")
+    card = json.loads((model / "card.json").read_text())
+    assert card["version"] == "0.3"
+    compared = card["int8_against_float_on_validation"]["label"]
+    assert abs(compared["int8_macro_f1"] - compared["float_macro_f1"]) <= 0.1
+    assert (model / "reliability.png").stat().st_size > 1000
+    assert "Macro-F1" in (model / "card.md").read_text()
+
+    page = project / "page"
+    arguments = [str(model), str(project / "pictures"), "--json", "--html", str(page)]
+    judged = runner.invoke(evaluate, arguments, catch_exceptions=False)
+    assert judged.exit_code == 0, judged.output
+    scores = json.loads(judged.stdout.strip().splitlines()[-1])
+    assert scores["label"]["frames"] == 48
+    assert scores["label"]["macro_f1"] >= 0.9
+    assert "Worst mistakes" in (page / "index.html").read_text()
+
+
+def test_a_finished_run_is_not_trained_again(project: Path) -> None:
+    weights = project / "work" / "surface-0.3" / "stage0" / "best.weights.h5"
+    if not weights.exists():
+        pytest.fail("the run before left no checkpoint")
+    before = weights.stat().st_mtime_ns
+    again = CliRunner().invoke(train, [str(project / "run.toml"), "--json"], catch_exceptions=False)
+    assert again.exit_code == 0
+    assert weights.stat().st_mtime_ns == before
+
+
+def test_a_model_folder_of_other_classes_is_refused_for_a_labelled_table(
+    project: Path, tmp_path: Path
+) -> None:
+    table = tmp_path / "labels.csv"
+    table.write_text("file,label\nx.png,gravel\n")
+    cv2.imwrite(str(tmp_path / "x.png"), np.zeros((90, 160), np.uint8))
+    with pytest.raises(InputError, match=r"'gravel'.*not one of the classes stripes, bars"):
+        CliRunner().invoke(evaluate, [str(project / "surface"), str(table)], catch_exceptions=False)
