@@ -18,6 +18,8 @@ from onboard.signals import ALWAYS, SIGNALS, Status
 
 SILENT_AFTER_S: Final = 3.0
 """Without a line for this long the process hangs in the library: it is killed."""
+START_AFTER_S: Final = 20.0
+"""A process that has not said its first word within this never will."""
 PART: Final = "obd"
 
 
@@ -122,7 +124,7 @@ class ObdLink:
         pipe = process.stdout.fileno()
         rest = b""
         heard_at = time.monotonic()
-        patience_s = 10.0
+        patience_s = START_AFTER_S
         while not self._stopping.is_set():
             self._health.beat(PART)
             ready, _, _ = select.select([pipe], [], [], 0.1)

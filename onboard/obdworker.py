@@ -36,7 +36,8 @@ HEARTBEAT_S: Final = 0.5
 PROMPT_TIMEOUT_S: Final = 1.5
 BAUD_RATES: Final = (38400, 115200, 9600, 230400, 57600, 19200)
 """Rates ELM327 adapters are sold with, most frequent first."""
-START_GRACE_S: Final = 10.0
+START_GRACE_S: Final = 30.0
+"""Importing python-OBD takes a second, and many on a computer that is busy booting."""
 CONNECT_GRACE_S: Final = 20.0
 """Searching for the bus of an unknown vehicle takes an ELM327 up to fifteen seconds."""
 SILENT_VEHICLE_EVERY_S: Final = 1.0

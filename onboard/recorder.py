@@ -67,6 +67,7 @@ class Recorder:
         self._video: VideoRecorder | None = None
         self._vin = ""
         self._device = ""
+        self._refused = False
         self._driver = ""
         self._latest: dict[str, tuple[int, float]] = {}
         self._rates = _Rates()
@@ -297,8 +298,13 @@ class Recorder:
             writer.commit()
         except TripWriteError as problem:
             self._health.count("commit_failures")
-            self._health.say(MAIN, f"THE DISK REFUSES ROWS: {problem}")
-            print(f"{MAIN}: THE DISK REFUSES ROWS: {problem}", file=sys.stderr, flush=True)
+            if not self._refused:
+                self._refused = True
+                self._journal(MAIN, f"THE DISK REFUSES ROWS, they wait in memory: {problem}")
+        else:
+            if self._refused:
+                self._refused = False
+                self._journal(MAIN, "the disk takes rows again")
 
     def _each_second(self) -> None:
         if self._writer is not None:

@@ -266,11 +266,19 @@ class TripWriter:
             Why it ended, for people, such as `ignition off`.
         progress : callable, optional
             Called with each video file before it is remuxed.
+
+        Raises
+        ------
+        OSError
+            If the disk refuses; `abandon` it then, and recovery closes it later.
         """
         if self._closed:
             return
         self.commit()
-        finish(self.path, self._connection, why, progress)
+        try:
+            finish(self.path, self._connection, why, progress)
+        except sqlite3.Error as problem:
+            raise TripWriteError(f"{self.path / DATABASE}: {problem}") from problem
         self._closed = True
         os.close(self._folder_lock)
 

@@ -73,6 +73,8 @@ class VideoFile:
             context.thread_count = 1
         self._sink.start_encoding()
         self._descriptor = os.open(path, os.O_RDONLY)
+        self._whole_bytes = 0
+        self._torn = False
 
     def add(self, picture: Picture) -> int:
         """Write one picture; returns its presentation time in 1/90000 s.
@@ -84,10 +86,15 @@ class VideoFile:
         """
         ticks = (picture.t_mono_ns - self.start_ns) * TS_TICKS_PER_S // 1_000_000_000
         self._pts = max(ticks, self._pts + 1)
-        if picture.packet is not None:
-            self._copy(picture.packet)
-        elif picture.frame is not None:
-            self._encode(picture.frame, picture.t_mono_ns)
+        try:
+            if picture.packet is not None:
+                self._copy(picture.packet)
+            elif picture.frame is not None:
+                self._encode(picture.frame, picture.t_mono_ns)
+        except OSError:
+            self._torn = True
+            raise
+        self._whole_bytes = os.fstat(self._descriptor).st_size
         return self._pts
 
     def _copy(self, packet: av.Packet) -> None:
@@ -119,12 +126,20 @@ class VideoFile:
         os.fdatasync(self._descriptor)
 
     def close(self) -> None:
-        """End the file; the disk may be full, and what was written stays readable."""
+        """End the file; where the disk was full, half a picture at its end is cut off.
+
+        Raises
+        ------
+        OSError
+            If the disk is full; what was written before stays readable.
+        """
         try:
             self._sink.close()
             self.sync()
         finally:
             os.close(self._descriptor)
+            if self._torn:
+                os.truncate(self.path, self._whole_bytes)
 
 
 def picture_size(picture: Picture) -> tuple[int, int]:

@@ -155,6 +155,12 @@ class VideoRecorder:
 
     def _put(self, picture: Picture) -> None:
         with self._arrived:
+            while not self._request.real_time and len(self._queue) >= self._longest:
+                # A file that is read as fast as possible waits for the encoder.
+                self._health.beat(CAPTURE)
+                if self._stopping.is_set():
+                    return
+                self._arrived.wait(0.5)
             if len(self._queue) >= self._longest:
                 oldest = self._queue.popleft()
                 self._health.count("frames_dropped")
@@ -175,6 +181,7 @@ class VideoRecorder:
                     self._arrived.wait(0.5)
                     continue
                 picture = self._queue.popleft()
+                self._arrived.notify()
             self._write(picture)
         self._end_file()
 

@@ -203,14 +203,16 @@ def test_a_trip_being_recorded_is_neither_opened_nor_recovered(tmp_path: Path) -
 
 
 def test_a_failing_block_leaves_a_trip_to_recover(tmp_path: Path) -> None:
-    with (
-        pytest.raises(ZeroDivisionError),
-        TripWriter.create(tmp_path, vehicle="v", driver="d") as writer,
-    ):
-        writer.add_sample(1, "rpm", 900)
-        writer.commit()
-        _ = 1 / 0
-    assert recover(writer.path).samples == 1
+    def fail() -> None:
+        with TripWriter.create(tmp_path, vehicle="v", driver="d") as writer:
+            writer.add_sample(1, "rpm", 900)
+            writer.commit()
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    (path,) = find_trips(tmp_path)
+    assert recover(path).samples == 1
 
 
 def truncate_database(path: Path) -> None:

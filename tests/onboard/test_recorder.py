@@ -1,0 +1,159 @@
+"""The logger as a program, with a replaying camera and an emulated adapter."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from onboard.trip import Trip, find_trips
+
+
+def only_trip(trips: Path) -> Trip:
+    (path,) = find_trips(trips)
+    return Trip.open(path)
+
+
+def test_a_trip_begins_and_ends_with_the_engine(
+    start_logger, engine_bay, camera_file, onboard_program
+) -> None:
+    engine_bay.values["rpm"] = 0.0
+    logger = start_logger(
+        *("--obd", engine_bay.url, "--camera", camera_file, "--once"),
+        *("--vehicle", "B-GW 1", "--driver", "Jo"),
+        config='[trip]\nend_after_off_s = 2\n[obd]\nprotocol = "6"\n'
+        "[camera]\nsegment_s = 2\nfps = 15\n",
+    )
+    logger.wait_for("vehicle answers")
+    time.sleep(0.7)
+    assert not list(find_trips(logger.trips))
+
+    engine_bay.values["rpm"] = 812.5
+    logger.wait_for("begins: the engine runs")
+    time.sleep(3.0)
+    shown = onboard_program("status", "--config", logger.config)
+    assert "recording" in shown.stdout
+    assert "812.5 rpm" in shown.stdout
+    assert onboard_program("driver", "Ann", "--config", logger.config).returncode == 0
+    logger.wait_for("driver: Ann")
+    engine_bay.values.clear()
+    assert logger.process.wait(60) == 0
+
+    with only_trip(logger.trips) as trip:
+        trip.verify()
+        assert trip.info.ended_why == "ignition off"
+        assert (trip.info.vehicle, trip.info.driver) == ("B-GW 1", "Ann")
+        assert trip.info.vin == engine_bay.vehicle.vin
+        assert trip.info.origin["obd"] == "emulated"
+        assert trip.info.origin["video"] == "replayed"
+        samples = trip.samples()
+        for name, value in (("rpm", 812.5), ("speed_kmh", 50.0), ("coolant_temp_c", 88.0)):
+            read = samples[name].value
+            assert set(read[np.isfinite(read)]) == {value}
+        assert np.nanmin(samples["rpm"].round_trip_ms) >= 10.0
+        frames = trip.frames()
+        assert frames.index.tolist() == list(range(frames.index.size))
+        assert np.diff(frames.t_mono_ns) == pytest.approx(1e9 / 15, abs=1e6)
+        assert len(trip.video_files()) >= 2
+        for file in trip.video_files():
+            assert file.suffix == ".mp4"
+            with av.open(str(file)) as video:
+                pictures = list(video.decode(video=0))
+            assert [p.pts for p in pictures] == frames.pts[
+                frames.segment == int(file.stem)
+            ].tolist()
+            keyframes = [p.time for p in pictures if p.key_frame]
+            assert max(np.diff([*keyframes, pictures[-1].time]), default=0) < 0.58
+        stills = list(trip.stills())
+        assert np.diff([s.t_mono_ns for s in stills][1:]) == pytest.approx(5e8, abs=7e7)
+        assert stills[0].jpeg.startswith(b"\xff\xd8")
+        clock = trip.clock()
+        fitted = clock.utc_ns(clock.t_mono_ns)
+        assert fitted is not None
+        assert np.abs(fitted - clock.utc_ns_read).max() < 50_000_000
+
+
+def test_now_needs_no_engine_and_sigterm_closes(start_logger, camera_file) -> None:
+    logger = start_logger("--camera", camera_file, "--now", config="[camera]\nfps = 15\n")
+    logger.wait_for("begins: asked to")
+    time.sleep(1.5)
+    assert logger.stop() == 0
+    with only_trip(logger.trips) as trip:
+        assert trip.info.ended_why == "stopped by SIGTERM"
+        assert trip.info.vehicle == "vehicle"
+        assert trip.frames().index.size >= 8
+        assert trip.samples() == {}
+
+
+def test_a_file_as_fast_as_possible(start_logger, camera_file) -> None:
+    logger = start_logger("--camera", camera_file, "--now", "--once", "--fast")
+    assert logger.process.wait(60) == 0
+    with only_trip(logger.trips) as trip:
+        assert trip.info.ended_why == "the video ended"
+        assert trip.frames().index.size == 300
+        assert sum(1 for _ in trip.stills()) == pytest.approx(40, abs=1)
+
+
+def test_an_earlier_trip_is_recovered_at_the_start(start_logger, camera_file, tmp_path) -> None:
+    first = start_logger("--camera", camera_file, "--now")
+    first.wait_for("begins")
+    time.sleep(1.5)
+    first.process.kill()
+    first.process.wait()
+    (cut,) = find_trips(first.trips)
+    second = start_logger("--camera", camera_file, "--now")
+    second.wait_for(f"recovery: {cut.name}: closed")
+    assert second.stop() == 0
+    assert Trip.open(cut).info.ended_why == "cut short"
+
+
+def test_the_watchdog_is_fed_only_while_every_part_lives(
+    start_logger, engine_bay, camera_file, tmp_path
+) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(30)
+        metrics = tmp_path / "gradewise.prom"
+        logger = start_logger(
+            *("--camera", camera_file, "--obd", engine_bay.url, "--now"),
+            config=f'prometheus_file = "{metrics}"\n[camera]\nfps = 15\n',
+            NOTIFY_SOCKET=str(tmp_path / "notify"),
+        )
+        assert manager.recv(100) == b"READY=1"
+        assert manager.recv(100) == b"WATCHDOG=1"
+        time.sleep(2.5)
+        said = metrics.read_text()
+        assert 'gradewise_part_alive{part="camera"} 1' in said
+        assert "# TYPE gradewise_frames_total counter" in said
+        status = json.loads((logger.state / "status.json").read_text())
+        assert set(status["parts"]) == {"camera", "obd", "recorder", "video"}
+        logger.stop()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ([], "nothing to record"),
+        (["--camera", "x.mp4"], "add --now"),
+        (["--camera", "x.mp4", "--now", "--duration", "0"], "duration"),
+    ],
+)
+def test_bad_options_are_refused(onboard_program, tmp_path, options, words) -> None:
+    done = onboard_program("record", "--to", tmp_path / "trips", *options)
+    assert done.returncode == 2
+    assert words in done.stderr
+
+
+def test_storage_that_cannot_be_written(onboard_program, tmp_path) -> None:
+    (tmp_path / "file").touch()
+    done = onboard_program(
+        "record", "--to", tmp_path / "file" / "trips", "--camera", "x.mp4", "--now"
+    )
+    assert done.returncode == 2
+    assert "trips cannot be kept in" in done.stderr
+    assert done.stderr.count("\n") == 1
