@@ -58,7 +58,9 @@ class FarEnd:
             # Each kind of far end has errors of its own.
             raise OnboardError(f"{url} cannot be reached: {problem}") from problem
         # Object stores write a file whole or not at all.
-        self._appends = self._files.protocol in ("sftp", "ssh") or "file" in self._files.protocol
+        kind = self._files.protocol
+        kinds = {kind} if isinstance(kind, str) else set(kind)
+        self._appends = bool(kinds & {"file", "local", "sftp", "ssh"})
         self._sent_bytes = 0
         self._begun = time.monotonic()
 
