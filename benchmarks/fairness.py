@@ -38,7 +38,7 @@ from offline.timeline import build_timeline
 from offline.verdicts import Event, EventKind, Outcome, Verdict
 
 TRIPS_A_DRIVER: dict[Terrain, int] = {"flat": 20, "mountain": 20, "hilly": 10}
-ROUTE_M = 12_000.0
+ROUTE_M = 8_000.0
 REPORT_SEED = 1_000_000
 NEAR_S = 1.5
 """Detected and true events that overlap within the time of one slow poll are the same."""
@@ -197,14 +197,14 @@ def run(task: Task) -> TripFigures:
 
 
 def plan(trips: int, seed: int, accuracy: float, policy: str) -> list[Task]:
-    """Share the trips among drivers from careful to harsh; every fifth trip makes the curve."""
+    """Share the trips among drivers from careful to harsh; every tenth trip makes the curve."""
     drivers = max(round(trips / sum(TRIPS_A_DRIVER.values())), 2)
     tasks = []
     for driver in range(drivers):
         harshness = driver / (drivers - 1)
         for terrain, count in TRIPS_A_DRIVER.items():
             for route in range(count):
-                curve = CURVE if route % 5 == 0 else ()
+                curve = CURVE if route % 10 == 5 else ()
                 accuracies = (accuracy, *(a for a in curve if a != accuracy))
                 tasks.append(Task(seed, driver, harshness, terrain, route, accuracies, policy))
     return tasks

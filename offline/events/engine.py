@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from offline.events.motion import grid_rate_hz, severity
+from offline.events.motion import accel_known, grid_rate_hz, severity
 from offline.events.stretches import Stretch, stretches
 from offline.policy import EventRule, Policy
 from offline.timeline import MOVING_KMH, column, is_true
@@ -61,8 +61,9 @@ def sustained_pull(timeline: pd.DataFrame, policy: Policy) -> list[Event]:
     load = column(timeline, "load_percent")
     speed = column(timeline, "speed_smooth_kmh")
     fast = speed >= rule.min_speed_kmh
-    accelerating = fast & (accel >= rule.enter_accel_mps2)
-    still_accelerating = fast & (accel >= rule.leave_accel_mps2)
+    known = accel_known(timeline)
+    accelerating = fast & known & (accel >= rule.enter_accel_mps2)
+    still_accelerating = fast & known & (accel >= rule.leave_accel_mps2)
     loaded = fast & (load >= rule.enter_load_percent)
     still_loaded = fast & (load >= rule.leave_load_percent)
     found = _stretches(

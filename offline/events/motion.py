@@ -4,11 +4,24 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
+from scipy.ndimage import binary_dilation
 
 from offline.events.stretches import stretches
 from offline.policy import EventRule, HarshRule, Policy
 from offline.timeline import column
 from offline.verdicts import Event, EventKind
+
+
+EDGE_S = 1.5
+"""So near to a gap the acceleration rests on one side only and proves nothing."""
+
+
+def accel_known(timeline: pd.DataFrame) -> NDArray[np.bool_]:
+    """Return where the acceleration is known from both sides."""
+    unknown = np.isnan(column(timeline, "accel_mps2"))
+    reach = 2 * int(EDGE_S * grid_rate_hz(timeline)) + 1
+    return ~binary_dilation(unknown, np.ones(reach, dtype=bool))
 
 
 def grid_rate_hz(timeline: pd.DataFrame) -> float:
@@ -37,12 +50,13 @@ def harsh_braking(timeline: pd.DataFrame, policy: Policy) -> list[Event]:
 def _harsh(timeline: pd.DataFrame, rule: HarshRule, kind: EventKind, *, sign: float) -> list[Event]:
     accel = sign * column(timeline, "accel_mps2")
     speed = column(timeline, "speed_smooth_kmh")
-    certain = column(timeline, "accel_sd_mps2") <= rule.max_accel_sd_mps2
+    known = accel_known(timeline)
+    certain = known & (column(timeline, "accel_sd_mps2") <= rule.max_accel_sd_mps2)
     rate_hz = grid_rate_hz(timeline)
     found = stretches(
         (accel >= rule.enter_mps2) & certain,
         (accel >= rule.leave_mps2) & certain,
-        ~np.isnan(accel),
+        known,
         rate_hz=rate_hz,
         min_duration_s=rule.min_duration_s,
         merge_gap_s=rule.merge_gap_s,

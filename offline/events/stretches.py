@@ -29,8 +29,8 @@ def stretches(
     """Find where a signal enters a condition and stays in it.
 
     A stretch begins and ends where `stay` holds and needs at least one point of `enter`. A
-    gap in the data belongs to no stretch, but joins the two beside it if both touch it: a gap
-    can shorten an event or swallow one, and never makes one.
+    gap in the data belongs to no stretch, but joins two whole ones beside it, for nobody knows
+    that they were two: a gap can shorten an event or swallow one, and never makes one.
 
     Parameters
     ----------
@@ -47,33 +47,43 @@ def stretches(
     """
     stay = (stay | enter) & known
     edges = np.diff(np.concatenate([[0], stay.astype(np.int8), [0]]))
-    runs = list(
-        zip(
-            np.flatnonzero(edges == 1).tolist(),
-            (np.flatnonzero(edges == -1) - 1).tolist(),
-            strict=True,
-        )
-    )
+    firsts = np.flatnonzero(edges == 1).tolist()
+    lasts = (np.flatnonzero(edges == -1) - 1).tolist()
     unknown_before = np.concatenate([[0], np.cumsum(~known)])
-    found: list[Stretch] = []
-    open_first = open_last = open_measured = -1
-    entered = False
-    for first, last in runs:
-        run_entered = bool(enter[first : last + 1].any())
-        between = first - open_last - 1
-        gap = int(unknown_before[first] - unknown_before[open_last + 1]) if open_last >= 0 else 0
-        touches = open_last >= 0 and gap == between and between > 0
-        near = open_last >= 0 and (between - gap) / rate_hz <= merge_gap_s
-        # Merging counts stretches that entered; a mere approach to the limit joins nothing.
-        if open_last >= 0 and (touches or (near and entered and run_entered)):
-            open_last, open_measured = last, open_measured + last - first + 1
-            entered = entered or run_entered
-            continue
-        if entered:
-            found.append(Stretch(open_first, open_last, open_measured))
-        open_first, open_last, open_measured = first, last, last - first + 1
-        entered = run_entered
-    if entered:
-        found.append(Stretch(open_first, open_last, open_measured))
+    merge_points = merge_gap_s * rate_hz
     least = min_duration_s * rate_hz - 1e-6
-    return [stretch for stretch in found if stretch.measured >= least]
+
+    merged: list[Stretch] = []
+    for first, last in zip(firsts, lasts, strict=True):
+        if not enter[first : last + 1].any():
+            continue
+        run = Stretch(first, last, last - first + 1)
+        if merged:
+            before = merged[-1]
+            between = first - before.last - 1
+            whole = unknown_before[first] == unknown_before[before.last + 1]
+            if whole and between <= merge_points:
+                merged[-1] = Stretch(before.first, last, before.measured + run.measured)
+                continue
+        merged.append(run)
+    found: list[Stretch] = []
+    for run in merged:
+        if run.measured < least:
+            continue
+        if found and _may_be_one(found[-1], run, known, merge_points):
+            before = found[-1]
+            found[-1] = Stretch(before.first, run.last, before.measured + run.measured)
+        else:
+            found.append(run)
+    return found
+
+
+def _may_be_one(
+    before: Stretch, after: Stretch, known: NDArray[np.bool_], merge_points: float
+) -> bool:
+    """Whether only gaps, and pauses short enough to merge, lie between two stretches."""
+    between = known[before.last + 1 : after.first]
+    if between.all():
+        return False
+    pauses = np.diff(np.flatnonzero(np.concatenate([[True], ~between, [True]]))) - 1
+    return bool(pauses.max() <= merge_points)
