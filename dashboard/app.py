@@ -41,6 +41,7 @@ def create_app(store_url: str | None, results_dir: str | Path) -> Dash:
         serve_locally=True,
         include_assets_files=True,
     )
+    app.index_string = app.index_string.replace("<html>", '<html lang="en">')
     app.layout = _shell()
     app.server.extensions["gradewise"] = archive
     _register(app, archive)
@@ -90,22 +91,27 @@ def _shell() -> Any:
                                                 [
                                                     dmc.Anchor(title, href=href, refresh=False)
                                                     for title, href in _NAVIGATION
-                                                ]
+                                                ],
+                                                gap="md",
+                                                wrap="nowrap",
                                             ),
                                             **aria(label="Pages"),
                                         ),
                                     ],
-                                    gap="xl",
+                                    gap="lg",
+                                    wrap="nowrap",
                                 ),
-                                dmc.Button(
-                                    "Light or dark",
+                                dmc.ActionIcon(
+                                    "◐",
                                     id="theme-choice",
                                     variant="default",
-                                    size="compact-md",
+                                    size="lg",
+                                    **aria(label="Light or dark"),
                                 ),
                             ],
                             h="100%",
                             px="md",
+                            wrap="nowrap",
                             justify="space-between",
                         )
                     ),

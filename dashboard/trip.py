@@ -384,6 +384,7 @@ def _drive(opened: OpenTrip) -> Any:
             ),
             dmc.Paper(
                 [
+                    dmc.VisuallyHidden(html.H2("Chosen moment")),
                     dcc.Store(id="moment-row"),
                     dmc.NumberInput(
                         id="moment-time-s",
@@ -523,6 +524,7 @@ def _event_line(place: int, verdict: Verdict) -> Any:
                     id={"type": "show-event", "number": place},
                     variant="default",
                     size="compact-sm",
+                    className="show-event",
                     **aria(label=f"Show {title.lower()} at {clock_text(event.start_s)}"),
                 )
             ),
