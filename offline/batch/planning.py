@@ -14,14 +14,13 @@ from typing import Final
 
 from offline.batch.settings import Settings
 from offline.errors import InputError
+from offline.results.retention import MARK
 from offline.results.store import ResultStore
 from onboard.errors import TripError
 from onboard.manifest import read_manifest
 from onboard.trip import find_trips
 from onboard.tripschema import DATABASE, MANIFEST
 
-PURGED: Final = "purged.json"
-"""Mark of a trip folder whose pictures a purge took: scored again, it would lose its context."""
 _FOLDER_DATE: Final = re.compile(r"^(\d{8})T\d{6}")
 
 
@@ -99,7 +98,7 @@ def plan(
     for path, named in trips_of(roots, may_be_empty=may_be_empty):
         if since is not None and _start_day(path) < since:
             continue
-        if (path / PURGED).exists():
+        if (path / MARK).exists():
             found.purged += 1
             continue
         try:

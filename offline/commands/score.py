@@ -28,6 +28,7 @@ from offline.batch.planning import Plan, plan
 from offline.batch.scoretable import print_summary, print_trips, trip_json
 from offline.batch.scoring import ScoreTask, score_task
 from offline.batch.settings import Settings, make_settings
+from offline.batch.storeoptions import store_options
 from offline.results import ResultStore
 
 WATCH_EVERY_S: Final = 10.0
@@ -39,20 +40,7 @@ PRELOAD: Final = ("offline.batch.scoring",)
 
 @click.command()
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True))
-@click.option(
-    "--results",
-    "results",
-    default="results",
-    show_default=True,
-    metavar="DIR",
-    help="Folder of timelines, labels and stills, or an fsspec URL such as s3://…",
-)
-@click.option(
-    "--store",
-    "store_url",
-    metavar="URL",
-    help="sqlite:///FILE or postgresql://…  [default: gradewise.sqlite in --results]",
-)
+@store_options
 @click.option(
     "--policy",
     metavar="FILE|NAME",

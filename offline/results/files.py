@@ -123,15 +123,22 @@ class ResultFiles:
         with self._open(name) as file, zipfile.ZipFile(file) as archive:
             return sorted(int(entry.removesuffix(".jpg")) for entry in archive.namelist())
 
-    def remove(self, name: str) -> int:
-        """Remove a file if it is there; returns its size in bytes, 0 where there was none."""
+    def size(self, name: str) -> int:
+        """Return a file's size in bytes, 0 where there is none."""
         try:
             if self._remote is not None:
-                path = f"{self._base}/{name}"
-                size = int(self._remote.size(path) or 0)
-                self._remote.rm_file(path)
+                return int(self._remote.size(f"{self._base}/{name}") or 0)
+            return (self._folder / name).stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def remove(self, name: str) -> int:
+        """Remove a file if it is there; returns its size in bytes, 0 where there was none."""
+        size = self.size(name)
+        try:
+            if self._remote is not None:
+                self._remote.rm_file(f"{self._base}/{name}")
             else:
-                size = (self._folder / name).stat().st_size
                 (self._folder / name).unlink()
         except FileNotFoundError:
             return 0

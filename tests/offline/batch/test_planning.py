@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from offline.batch.planning import PURGED, plan
+from offline.batch.planning import plan
 from offline.batch.settings import Settings, make_settings
 from offline.errors import InputError, ModelError, PolicyError
 from offline.results import ResultStore
+from offline.results.retention import MARK
 from offline.results.rows import FailedTrip
 from offline.verdicts import TripResult
 from onboard.manifest import read_manifest
@@ -107,7 +108,7 @@ def test_open_purged_erased_and_old_trips_are_left_out(
     shutil.rmtree(cut_short)
 
     purged = make_trip(root, 2, seconds=2, stills=False)
-    (purged / PURGED).write_text(json.dumps({}))
+    (purged / MARK).write_text(json.dumps({}))
     assert plan([root], store, settings).purged == 1
     assert plan([root], store, settings, since=date(2026, 1, 2)).purged == 0
 
