@@ -82,11 +82,12 @@ import keras, tensorflow as tf
 from pathlib import Path
 from offline import roadscene
 from offline.training import network
-folder, height, width, channels, multiplier = Path(sys.argv[1]), *map(float, sys.argv[2:6])
+folder, multiplier = Path(sys.argv[1]), float(sys.argv[2])
+height, width, channels, shrink = map(int, sys.argv[3:])
 heads = {"slope": roadscene.SLOPES, "course": roadscene.COURSES}
-ours = network.build(heads, height=int(height), width=int(width), channels=int(channels),
+ours = network.build(heads, height=height // shrink, width=width // shrink, channels=channels,
                      width_multiplier=multiplier)
-ours = network.released(ours, list(heads))
+ours = network.released(ours, list(heads), shrink)
 for name, model in (("float32", ours), ("vgg19", keras.applications.VGG19(weights=None))):
     (folder / f"{name}.tflite").write_bytes(
         tf.lite.TFLiteConverter.from_keras_model(model).convert())
@@ -218,14 +219,17 @@ def peak_seconds(folder: Path) -> tuple[Callable[[int], float], float] | None:
     return seconds, macs_a_round * rounds / 1e9
 
 
-def width_multiplier(path: Path) -> float:
-    """Width of the released network: its first layer has 64 channels at width 1."""
+def form(path: Path) -> tuple[float, int]:
+    """Width multiplier of a network, and by how much its first layer shrinks the picture."""
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(model_path=str(path))
-    kernels = [d["shape"] for d in interpreter.get_tensor_details() if len(d["shape"]) == 4]
-    first = next(k for k in kernels if tuple(k[1:]) == (3, 3, 3))
-    return float(first[0]) / 64.0
+    details = {d["index"]: d for d in interpreter.get_tensor_details()}
+    height = int(interpreter.get_input_details()[0]["shape"][1])
+    first = next(o for o in interpreter._get_ops_details() if o["op_name"] == "CONV_2D")
+    # VGG-19's first layer has 64 channels and keeps the picture's size.
+    shape = details[first["outputs"][0]]["shape"]
+    return float(shape[3]) / 64.0, height // int(shape[1])
 
 
 def contenders(folder: Path, network: Path, tflite_python: str | None) -> list[Contender]:
@@ -241,11 +245,11 @@ def contenders(folder: Path, network: Path, tflite_python: str | None) -> list[C
         found.append(Contender("tflite_runtime", "int8, tflite-runtime", gmac, seconds, 5))
     if importlib.util.find_spec("tensorflow"):
         print("building the float networks", file=sys.stderr)
-        height, width, channels = runtime.load(network).input_shape
+        multiplier, shrink = form(network)
+        arguments = [folder, multiplier, *runtime.load(network).input_shape, shrink]
         subprocess.run(
-            [sys.executable, "-c", FLOAT_NETWORKS, str(folder), str(height), str(width),
-             str(channels), str(width_multiplier(network))],
-            check=True, capture_output=True,
+            [sys.executable, "-c", FLOAT_NETWORKS, *map(str, arguments)],
+            check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             env={**os.environ, "PYTHONPATH": str(HERE), "TF_CPP_MIN_LOG_LEVEL": "3"},
         )  # fmt: skip
         path = folder / "float32.tflite"

@@ -27,7 +27,7 @@ PACE_SD: Final = 0.04
 PACE_LENGTH_M: Final = 60.0
 """Nobody holds a speed: the pace wanders by a few per cent over some hundred metres."""
 
-CITY_CAR: Final = replace(CAR, torque_nm=82.0, mass_kg=1380.0, drag_area_m2=0.64)
+CITY_CAR: Final = replace(CAR, torque_nm=70.0, mass_kg=1380.0, drag_area_m2=0.64)
 """A one-litre car with four people in it: a hill takes it to its limits."""
 
 Array = NDArray[np.float64]
