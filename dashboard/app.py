@@ -12,7 +12,7 @@ from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html
 from dashboard import media, security, standings, trip, trips
 from dashboard.archive import Archive, TripAbsentError
 from dashboard.badges import aria, notice
-from dashboard.traces import FONTS
+from dashboard.themes import FONTS
 from offline.results.store import ResultStore
 
 _NAVIGATION = (("Trips", "/"), ("Drivers", "/drivers"), ("Vehicles", "/vehicles"))

@@ -12,33 +12,24 @@ from dash.exceptions import PreventUpdate
 from dashboard.archive import Archive, OpenTrip
 from dashboard.badges import (
     aria,
-    band_badge,
     notice,
-    origin_badge,
     outcome_text,
     scene_swatch,
-    scorecard_href,
 )
+from dashboard.eventtable import event_table, events
 from dashboard.moment import moment, row_at
 from dashboard.panel import moment_panel
-from dashboard.traces import THEMES, cursor, figure, tints, traces, zoom_window
+from dashboard.roadstrip import tints
+from dashboard.themes import THEMES
+from dashboard.timeaxis import cursor, zoom_window
+from dashboard.traces import figure, traces
+from dashboard.tripsummary import head, provenance, score_card
 from offline.results.display import (
-    EVENT_TITLES,
-    MISSING,
-    PART_TITLES,
     SCENE_TITLES,
-    clock_text,
-    duration_text,
-    number,
-    peak_text,
-    utc_text,
 )
 from offline.results.lanes import peak_row, scenes
 from offline.results.rows import StoredTrip
-from offline.verdicts import Outcome, Score, Verdict
-
-EVENTS_SHOWN: Final = 20
-"""Events a page of the table."""
+from offline.verdicts import Outcome
 
 GRAPH_CONFIG: Final[Any] = {
     # plotly's own buttons would upload the trip to a public server.
@@ -64,11 +55,11 @@ def layout(archive: Archive, trip_id: str) -> Any:
     return dmc.Stack(
         [
             dcc.Store(id="trip-id", data=trip_id),
-            _head(opened.stored),
-            _score_card(opened.stored),
+            head(opened.stored),
+            score_card(opened.stored),
             _drive(opened) if len(opened.timeline) else _no_timeline(opened.stored),
-            _events(opened),
-            _provenance(opened.stored),
+            events(opened),
+            provenance(opened.stored),
         ],
         gap="md",
     )
@@ -165,7 +156,7 @@ def register(app: Dash, archive: Archive) -> None:
         prevent_initial_call=True,
     )
     def turned(page: int | None, trip_id: str) -> Any:
-        return no_update if page is None else _event_table(archive.open(trip_id), page)
+        return no_update if page is None else event_table(archive.open(trip_id), page)
 
 
 def _chosen_row(
@@ -186,177 +177,6 @@ def _chosen_row(
         if 0 <= place < len(opened.verdicts) and len(opened.timeline):
             return peak_row(opened.timeline, opened.verdicts[place].event)
     return None
-
-
-def _head(trip: StoredTrip) -> Any:
-    return dmc.Group(
-        [
-            html.Div(
-                [
-                    dmc.Title(trip.driver or "Driver not signed in", order=1),
-                    dmc.Text(
-                        f"{trip.vehicle} ({trip.vehicle_class}), "
-                        + (
-                            utc_text(trip.started_utc_ns)
-                            if trip.started_utc_ns is not None
-                            else "start time not known"
-                        )
-                        + f", {number(trip.exposure.distance_km, 1, 'km')} in "
-                        f"{duration_text(trip.exposure.duration_s)}"
-                    ),
-                ]
-            ),
-            dmc.Group(
-                [
-                    origin_badge(trip.origin),
-                    # A plain link: it works without a script and opens in the reader's viewer.
-                    html.A(
-                        "Download PDF scorecard",
-                        href=scorecard_href(trip.trip_id),
-                        download="",
-                        id="download-pdf",
-                        className="button",
-                    ),
-                ]
-            ),
-        ],
-        justify="space-between",
-        align="start",
-    )
-
-
-def _score_card(trip: StoredTrip) -> Any:
-    score = trip.score
-    return dmc.Paper(
-        dmc.Grid(
-            [
-                dmc.GridCol(_total(score), span={"base": 12, "sm": 6, "lg": 3}),
-                dmc.GridCol(_counterfactual(trip), span={"base": 12, "sm": 6, "lg": 3}),
-                dmc.GridCol(_parts(score), span={"base": 12, "sm": 6, "lg": 3}),
-                dmc.GridCol(_exposure(trip), span={"base": 12, "sm": 6, "lg": 3}),
-            ],
-            gutter="lg",
-        ),
-        p="md",
-        withBorder=True,
-    )
-
-
-def _total(score: Score) -> Any:
-    if score.value is None:
-        return dmc.Group(
-            [
-                band_badge(None, 64),
-                html.Div(
-                    [dmc.Text("No score", fw=700, size="xl"), dmc.Text(score.reason, size="sm")],
-                    style={"flex": 1},
-                ),
-            ],
-            wrap="nowrap",
-        )
-    return dmc.Group(
-        [
-            band_badge(score.band, 72),
-            html.Div(
-                [
-                    html.Div(
-                        [
-                            html.Span(
-                                number(score.value),
-                                style={"fontSize": 40, "fontWeight": 700, "lineHeight": 1},
-                                id="score-value",
-                            ),
-                            " of 100",
-                        ]
-                    ),
-                    dmc.Text(
-                        f"likely between {number(score.low)} and {number(score.high)}", size="sm"
-                    ),
-                ]
-            ),
-        ],
-        wrap="nowrap",
-    )
-
-
-def _counterfactual(trip: StoredTrip) -> Any:
-    title = dmc.Text("Without road context", fw=700, size="sm")
-    if trip.road_context != "camera":
-        reason = f"This trip was scored without: {trip.road_context}."
-        return html.Div([title, dmc.Text(reason, size="sm")])
-    without = trip.score_without_context
-    if without.value is None:
-        return html.Div([title, dmc.Text(f"No score. {without.reason}", size="sm")])
-    # Of the rounded scores, which is what the reader sees.
-    difference = 0 if trip.score.value is None else round(trip.score.value) - round(without.value)
-    return html.Div(
-        [
-            title,
-            dmc.Group(
-                [
-                    band_badge(without.band, 34),
-                    html.Span(number(without.value), style={"fontSize": 26, "fontWeight": 700}),
-                ],
-                gap="xs",
-            ),
-            dmc.Text(
-                "The road explained nothing that would have cost points."
-                if difference <= 0
-                else f"The road explains {difference} point{'s' if difference > 1 else ''}.",
-                size="sm",
-            ),
-        ]
-    )
-
-
-def _parts(score: Score) -> Any:
-    lines = []
-    for key, title in PART_TITLES.items():
-        value = score.parts.get(key)
-        lines.append(
-            html.Div(
-                [
-                    dmc.Group(
-                        [
-                            dmc.Text(title, size="sm"),
-                            dmc.Text(
-                                number(value) if value is not None else "not measured", size="sm"
-                            ),
-                        ],
-                        justify="space-between",
-                    ),
-                    # The number stands above it: the bar says nothing of its own.
-                    html.Div(
-                        dmc.Progress(value=0 if value is None else value, size="sm"),
-                        **aria(hidden="true"),
-                    ),
-                ]
-            )
-        )
-    return dmc.Stack(lines, gap=6)
-
-
-def _exposure(trip: StoredTrip) -> Any:
-    exposure = trip.exposure
-    facts = (
-        ("Moving", duration_text(exposure.moving_s)),
-        ("Engine on", duration_text(exposure.engine_on_s)),
-        ("Speed known", number(exposure.speed_coverage * 100, 0, "%")),
-        (
-            "Road known",
-            number(exposure.scene_coverage * 100, 0, "%")
-            if trip.road_context == "camera"
-            else MISSING,
-        ),
-    )
-    return dmc.Stack(
-        [
-            dmc.Group([dmc.Text(title, size="sm"), dmc.Text(value, size="sm", fw=600)],
-                      justify="space-between")
-            for title, value in facts
-        ],
-        gap=4,
-    )  # fmt: skip
 
 
 def _drive(opened: OpenTrip) -> Any:
@@ -443,122 +263,4 @@ def _no_timeline(trip: StoredTrip) -> Any:
         "No traces",
         "The timeline of this trip is not in the results folder any more. "
         f"Scoring {trip.trip_path} again makes it anew.",
-    )
-
-
-def _events(opened: OpenTrip) -> Any:
-    count = len(opened.verdicts)
-    kept = sum(verdict.outcome == Outcome.KEPT for verdict in opened.verdicts)
-    exonerated = sum(verdict.outcome == Outcome.EXONERATED for verdict in opened.verdicts)
-    pages = -(-count // EVENTS_SHOWN)
-    return dmc.Paper(
-        [
-            dmc.Title("Events", order=2, size="h3"),
-            dmc.Text(
-                f"{kept} kept, {exonerated} exonerated, {count - kept - exonerated} undetermined"
-                if count
-                else "Nothing on this trip passed a limit of the policy.",
-                c="dimmed",
-            ),
-            html.Div(_event_table(opened, 1) if count else None, id="events-table"),
-            dmc.Pagination(
-                id="events-page",
-                total=max(pages, 1),
-                value=1,
-                mt="sm",
-                style={} if pages > 1 else {"display": "none"},
-            ),
-        ],
-        p="md",
-        withBorder=True,
-        className="verdicts",
-    )
-
-
-def _event_table(opened: OpenTrip, page: int) -> Any:
-    start = max(page - 1, 0) * EVENTS_SHOWN
-    shown = list(enumerate(opened.verdicts))[start : start + EVENTS_SHOWN]
-    heads = ("Time", "Event", "Verdict", "Peak", "Limit", "Points", "Spared", "Reason", "")
-    return dmc.TableScrollContainer(
-        dmc.Table(
-            [
-                dmc.TableThead(
-                    dmc.TableTr(
-                        [
-                            dmc.TableTh(head or dmc.VisuallyHidden("Show"),
-                                        className="number" if 3 <= place <= 6 else "")
-                            for place, head in enumerate(heads)
-                        ]
-                    )
-                ),
-                dmc.TableTbody([_event_line(place, verdict) for place, verdict in shown]),
-            ],
-            highlightOnHover=True,
-        ),
-        minWidth=900,
-    )  # fmt: skip
-
-
-def _event_line(place: int, verdict: Verdict) -> Any:
-    event = verdict.event
-    title = EVENT_TITLES[event.kind]
-    return dmc.TableTr(
-        [
-            dmc.TableTd(clock_text(event.start_s)),
-            dmc.TableTd([title, dmc.Text(f"for {number(event.duration_s, 1, 's')}", size="xs")]),
-            dmc.TableTd(outcome_text(verdict.outcome)),
-            dmc.TableTd(peak_text(event.peak, event.unit), className="number"),
-            dmc.TableTd(peak_text(event.threshold, event.unit), className="number"),
-            dmc.TableTd(
-                number(verdict.points, 1) if verdict.outcome == Outcome.KEPT else MISSING,
-                className="number",
-            ),
-            dmc.TableTd(
-                number(verdict.points_spared, 1) if verdict.points_spared > 0 else MISSING,
-                className="number",
-            ),
-            dmc.TableTd(verdict.sentence),
-            dmc.TableTd(
-                dmc.Button(
-                    "Show",
-                    id={"type": "show-event", "number": place},
-                    variant="default",
-                    size="compact-sm",
-                    className="show-event",
-                    **aria(label=f"Show {title.lower()} at {clock_text(event.start_s)}"),
-                )
-            ),
-        ]
-    )
-
-
-def _provenance(trip: StoredTrip) -> Any:
-    made_from = trip.provenance
-    facts = (
-        ("Trip", trip.trip_id, made_from.trip_sha256),
-        ("Network", made_from.model_name or MISSING, made_from.model_sha256 or MISSING),
-        ("Policy", made_from.policy_name, made_from.policy_sha256),
-        ("Software", made_from.software, ""),
-        ("Scored", utc_text(trip.scored_utc_ns, seconds=True), ""),
-        ("Origin", trip.origin.get("note", "") or "recorded in the vehicle", ""),
-    )
-    return html.Details(
-        [
-            html.Summary("How this score was made, and how to verify it"),
-            dmc.Table(
-                dmc.TableTbody(
-                    [
-                        dmc.TableTr(
-                            [
-                                dmc.TableTh(title),
-                                dmc.TableTd(name),
-                                dmc.TableTd(digest, className="hash"),
-                            ]
-                        )
-                        for title, name, digest in facts
-                    ]
-                )
-            ),
-            dmc.Text("gradewise-offline verify recomputes this result bit for bit.", size="sm"),
-        ]
     )

@@ -9,7 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dashboard.traces import axis_ms, figure, tints, traces, zoom_window
+from dashboard.roadstrip import tints
+from dashboard.timeaxis import axis_ms, zoom_window
+from dashboard.traces import figure, traces
 from offline.results.downsampling import MAX_POINTS
 from offline.verdicts import Event, EventKind, Outcome, TripResult, Verdict
 
