@@ -67,6 +67,8 @@ def browser() -> Iterator[Browser]:
     program = shutil.which("chromium")
     if program is None:
         pytest.fail("this test needs Chromium: apt install chromium")
+    # A busy machine answers late; it is what is shown that counts.
+    expect.set_options(timeout=60_000)
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=program, args=list(QUIET))
         yield launched
