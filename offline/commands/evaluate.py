@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print all figures as JSON.")
 @click.option("--html", "html_folder", type=click.Path(path_type=Path, file_okay=False),
               help="Write a page with figures and the worst mistakes here.")  # fmt: skip
+@click.option("--card", "card_title", metavar="TITLE",
+              help="Put the figures into the model's card under this title.")  # fmt: skip
+@click.option("--about", default="", help="A sentence about the frames, for the card.")
 def command(
     model: str,
     data: Path,
@@ -44,6 +47,8 @@ def command(
     threads: int,
     as_json: bool,
     html_folder: Path | None,
+    card_title: str | None,
+    about: str,
 ) -> None:
     """Evaluate MODEL on DATA.
 
@@ -72,6 +77,10 @@ def command(
             html_folder, classifier, folder / description["file"], sets, scores, probabilities
         )
         Console(stderr=True).print(f"page: {page}")
+    if card_title is not None:
+        from offline.training.card import add_section
+
+        add_section(folder, card_title, about, scores)
     shown = dict(scores) | ({"six classes": six} if six is not None else {})
     if as_json:
         click.echo(json.dumps({name: score.as_json() for name, score in shown.items()}))

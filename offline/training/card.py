@@ -1,95 +1,136 @@
-"""The model card: what a released model was trained on and how good it is, goals beside figures."""
+"""The model card: what a model was trained on and how good it is, goals beside figures.
+
+`card.json` holds everything; `card.md` is written from it. Training writes the first card,
+`gradewise-offline evaluate --card TITLE` adds figures on further frames.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from offline.errors import ModelError
 from offline.training import calibration
 from offline.training.evaluation import HeadScores
 from offline.training.release import replace
-from offline.training.report import figure
 
 CARD_MARKDOWN: Final = "card.md"
 CARD_JSON: Final = "card.json"
 RELIABILITY: Final = "reliability.png"
 
-
-@dataclass(frozen=True)
-class CardSection:
-    """Scores on one set of frames nobody trained on."""
-
-    title: str
-    about: str
-    scores: dict[str, HeadScores]
+Document = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Card:
-    """Everything a card says.
-
-    Attributes
-    ----------
-    summary : list of str
-        Paragraphs of Markdown before the figures.
-    facts : dict
-        Plain values for `card.json`: training data, steps, quantization.
-    goals : list of tuple
-        Goal, figure reached, whether it is met.
-    shortfalls : list of str
-        What was not reached and what would reach it.
-    """
-
-    name: str
-    version: str
-    summary: list[str]
-    facts: dict[str, Any]
-    sections: list[CardSection]
-    goals: list[tuple[str, str, bool]] = field(default_factory=list)
-    shortfalls: list[str] = field(default_factory=list)
-
-
-def write_card(folder: Path, card: Card, validation: Mapping[str, calibration.Reliability]) -> None:
-    """Write `card.md`, `card.json` and the reliability diagram into a model folder."""
-    replace(folder / RELIABILITY, calibration.draw_reliability(dict(validation)))
-    document = {
-        "name": card.name,
-        "version": card.version,
-        **card.facts,
-        "goals": [{"goal": g, "reached": r, "met": met} for g, r, met in card.goals],
-        "shortfalls": card.shortfalls,
-        "figures": {
-            section.title: {head: s.as_json() for head, s in section.scores.items()}
-            for section in card.sections
-        },
-    }
+def write_card(folder: Path, document: Document) -> None:
+    """Write `card.json` and `card.md` into a model folder."""
     replace(folder / CARD_JSON, (json.dumps(document, indent=1) + "\n").encode())
-    replace(folder / CARD_MARKDOWN, markdown(card).encode())
+    replace(folder / CARD_MARKDOWN, markdown(document).encode())
 
 
-def markdown(card: Card) -> str:
+def write_reliability(folder: Path, diagrams: Mapping[str, calibration.Reliability]) -> None:
+    """Write the reliability diagram into a model folder."""
+    replace(folder / RELIABILITY, calibration.draw_reliability(dict(diagrams)))
+
+
+def read_card(folder: Path) -> Document:
+    """Read `card.json`.
+
+    Raises
+    ------
+    ModelError
+        The model has no card.
+    """
+    try:
+        return dict(json.loads((folder / CARD_JSON).read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{folder} has no readable {CARD_JSON} ({error})") from error
+
+
+def section(about: str, scores: Mapping[str, HeadScores]) -> Document:
+    """One set of frames as the card keeps it."""
+    return {"about": about, "heads": {name: score.as_json() for name, score in scores.items()}}
+
+
+def add_section(folder: Path, title: str, about: str, scores: Mapping[str, HeadScores]) -> None:
+    """Add figures to a model's card, or replace those of the same title.
+
+    Raises
+    ------
+    ModelError
+        The model has no card.
+    """
+    document = read_card(folder)
+    sections = dict(document.get("figures", {}))
+    about = about or sections.get(title, {}).get("about", "")
+    sections[title] = section(about, scores)
+    write_card(folder, document | {"figures": sections})
+
+
+def reached(document: Document, goal: Mapping[str, Any]) -> float | None:
+    """The figure a goal is about, None where the card does not hold it.
+
+    A goal names a section, a head and a figure: `macro_f1`, `calibration_error`, `recall:CLASS`,
+    `missed:CLASS` (share of the class's frames given another answer), or `manoeuvres` (share
+    right by majority).
+    """
+    head = document.get("figures", {}).get(goal["section"], {}).get("heads", {}).get(goal["head"])
+    if head is None:
+        return None
+    kind, _, name = str(goal["figure"]).partition(":")
+    if kind in ("recall", "missed"):
+        recall = head["per_class"].get(name, {}).get("recall")
+        if recall is None:
+            return None
+        return float(recall) if kind == "recall" else 1.0 - float(recall)
+    if kind == "manoeuvres":
+        count = len(head["manoeuvres"])
+        return head["manoeuvres_right"] / count if count else None
+    value = head.get(kind)
+    return None if value is None else float(value)
+
+
+def markdown(document: Document) -> str:
     """The card for people."""
-    lines = [f"# {card.name} {card.version}", "", *_spaced(card.summary)]
-    if card.goals:
+    lines = [f"# {document['name']} {document['version']}", ""]
+    lines += [line for paragraph in document.get("summary", []) for line in (paragraph, "")]
+    goals = document.get("goals", [])
+    if goals:
         lines += ["## Goals", ""]
-        lines += _table(["goal", "reached", "met"],
-                        [[g, r, "yes" if met else "no"] for g, r, met in card.goals])  # fmt: skip
-    if card.shortfalls:
+        lines += _table(["goal", "on", "wanted", "reached", "met"],
+                        [_goal_row(document, goal) for goal in goals])  # fmt: skip
+    if document.get("shortfalls"):
         lines += ["## What falls short", ""]
-        lines += [f"- {line}" for line in card.shortfalls] + [""]
-    for section in card.sections:
-        lines += [f"## {section.title}", "", section.about, ""]
-        for head, scores in section.scores.items():
+        lines += [f"- {line}" for line in document["shortfalls"]] + [""]
+    lines += ["## int8 against float, same frames", ""]
+    lines += _table(
+        ["head", "int8 macro-F1", "float macro-F1"],
+        [
+            [head, _share(c["int8_macro_f1"]), _share(c["float_macro_f1"])]
+            for head, c in document.get("int8_against_float_on_validation", {}).items()
+        ],
+    )
+    for title, held in document.get("figures", {}).items():
+        lines += [f"## {title}", "", held["about"], ""]
+        for head, scores in held["heads"].items():
             lines += _head(head, scores)
-    lines += ["## Calibration", "", f"![Reliability diagram]({RELIABILITY})", ""]
+    lines += ["## Calibration on validation frames", "", f"![Reliability]({RELIABILITY})", ""]
     return "\n".join(lines)
 
 
-def _spaced(paragraphs: Sequence[str]) -> list[str]:
-    return [line for paragraph in paragraphs for line in (paragraph, "")]
+def _goal_row(document: Document, goal: Mapping[str, Any]) -> list[str]:
+    value = reached(document, goal)
+    low, high = goal.get("at_least"), goal.get("at_most")
+    wanted = f"at least {low:g}" if low is not None else f"at most {high:g}"
+    if value is None:
+        return [goal["text"], goal["section"], wanted, "not measured", "–"]
+    met = value >= low if low is not None else value <= high
+    return [goal["text"], goal["section"], wanted, f"{value:.3f}", "yes" if met else "no"]
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
@@ -101,32 +142,34 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]
     ]
 
 
-def _head(head: str, scores: HeadScores) -> list[str]:
-    rows = [
-        [name, int(scores.confusion[k].sum()), figure(scores.precision[k]),
-         figure(scores.recall[k]), figure(scores.f1[k]), *scores.confusion[k].tolist()]
-        for k, name in enumerate(scores.classes)
-    ]  # fmt: skip
-    right = sum(bool(m["right"]) for m in scores.manoeuvres)
-    lines = [
+def _head(head: str, scores: Mapping[str, Any]) -> list[str]:
+    classes = scores["classes"]
+    rows = []
+    for k, name in enumerate(classes):
+        each = scores["per_class"][name]
+        rows.append([name, each["frames"], _share(each["precision"]), _share(each["recall"]),
+                     _share(each["f1"]), *scores["confusion"][k]])  # fmt: skip
+    text = (
+        f"Macro-F1 **{_share(scores['macro_f1'])}**, accuracy {_share(scores['accuracy'])}, "
+        f"calibration error {_share(scores['calibration_error'])} on {scores['frames']} frames"
+    )
+    if scores["manoeuvres"]:
+        text += (
+            f"; {scores['manoeuvres_right']} of {len(scores['manoeuvres'])} manoeuvres right by "
+            "majority"
+        )
+    answered = [a for a in scores["abstention"] if a["threshold"] in (0.5, 0.7, 0.9)]
+    curve = "; ".join(
+        f"{a['threshold']}: {100 * a['answered']:.0f} % answered, {100 * a['accuracy']:.1f} % right"
+        for a in answered
+    )
+    return [
         f"### {head}",
         "",
-        f"Macro-F1 **{figure(scores.macro_f1)}**, accuracy {figure(scores.accuracy)}, calibration "
-        f"error {figure(scores.reliability.error)} on {scores.frames} frames; "
-        f"{right} of {len(scores.manoeuvres)} manoeuvres or roads right by majority.",
+        text + ".",
         "",
         *_table(["truth", "frames", "precision", "recall", "F1",
-                 *(f"called {name}" for name in scores.classes)], rows),
-    ]  # fmt: skip
-    answered = [a for a in scores.abstention if a["threshold"] in (0.5, 0.7, 0.9)]
-    lines += [
-        "Abstaining below a confidence: "
-        + "; ".join(
-            f"{a['threshold']}: {100 * a['answered']:.0f} % answered, {100 * a['accuracy']:.1f} % "
-            "of them right"
-            for a in answered
-        )
-        + ".",
+                 *(f"called {name}" for name in classes)], rows),
+        f"Abstaining below a confidence of {curve}.",
         "",
-    ]
-    return lines
+    ]  # fmt: skip

@@ -109,6 +109,31 @@ class Augmentation(_Strict):
     )
 
 
+class Goal(_Strict):
+    """A figure that the model should reach; see `card.reached` for what can be named."""
+
+    text: str
+    section: str
+    head: str
+    figure: str
+    at_least: float | None = None
+    at_most: float | None = None
+
+    @model_validator(mode="after")
+    def _one_bound(self) -> Goal:
+        if (self.at_least is None) == (self.at_most is None):
+            raise ValueError("a goal needs either at_least or at_most")
+        return self
+
+
+class CardText(_Strict):
+    """What people wrote for the model card."""
+
+    summary: list[str] = Field(default_factory=list)
+    shortfalls: list[str] = Field(default_factory=list)
+    goals: list[Goal] = Field(default_factory=list)
+
+
 class TrainingConfig(_Strict):
     """A training run."""
 
@@ -118,6 +143,7 @@ class TrainingConfig(_Strict):
     data: list[Source] = Field(min_length=1)
     stages: list[Stage] = Field(min_length=1)
     augmentation: Augmentation = Augmentation()
+    card: CardText = CardText()
     width_multiplier: float = Field(default=0.25, gt=0, le=1)
     dropout: float = Field(default=0.2, ge=0, lt=1)
     weight_decay: float = Field(default=1e-4, ge=0)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from offline.training import calibration, network, quantization
-from offline.training.card import Card, CardSection, write_card
+from offline.training import calibration, card, network, quantization
 from offline.training.config import TrainingConfig
 from offline.training.evaluation import HeadScores, score_head
 from offline.training.framesets import FrameSet
@@ -77,65 +74,43 @@ def _logits(
 
 
 def write_release(
-    folder: Path,
-    config: TrainingConfig,
-    data: TrainingData,
-    finished: Finished,
-    *,
-    summary: Sequence[str] = (),
-    sections: Sequence[CardSection] = (),
-    facts: dict[str, Any] | None = None,
-    goals: Sequence[tuple[str, str, bool]] = (),
-    shortfalls: Sequence[str] = (),
+    folder: Path, config: TrainingConfig, data: TrainingData, finished: Finished
 ) -> None:
     """Write the model folder: network, `model.json`, card and reliability diagram."""
     write_model(folder, finished.content, finished.heads, name=config.name, version=config.version)
-    comparison = {
-        head: {
-            "int8_macro_f1": round(finished.int8_scores[head].macro_f1, 4),
-            "float_macro_f1": round(finished.float_scores[head].macro_f1, 4),
-        }
-        for head in config.heads
-    }
-    own_facts: dict[str, Any] = {
+    scores = finished.int8_scores
+    trained = ", ".join(f"{len(frames)} of {frames.name}" for frames in data.train)
+    document = {
+        "name": config.name,
+        "version": config.version,
+        "summary": config.card.summary
+        or [
+            f"VGG-19 topology at width {config.width_multiplier:g}, full int8, trained on "
+            f"{trained} frames."
+        ],
         "heads": {head: list(classes) for head, classes in config.heads.items()},
         "training_frames": {frames.name: len(frames) for frames in data.train},
         "validation_frames": {frames.name: len(frames) for frames in data.validation},
         "stages": [stage.model_dump() for stage in config.stages],
         "single_frame": config.single_frame,
         "seed": config.seed,
-        "int8_against_float_on_validation": comparison,
-        "temperatures": {
-            head: round(release.temperature, 4) for head, release in finished.heads.items()
+        "temperatures": {head: round(r.temperature, 4) for head, r in finished.heads.items()},
+        "int8_against_float_on_validation": {
+            head: {
+                "int8_macro_f1": round(score.macro_f1, 4),
+                "float_macro_f1": round(finished.float_scores[head].macro_f1, 4),
+            }
+            for head, score in scores.items()
+        },
+        "goals": [goal.model_dump(exclude_none=True) for goal in config.card.goals],
+        "shortfalls": config.card.shortfalls,
+        "figures": {
+            "Validation": card.section(
+                "Frames that chose the weights and set the temperatures: flattering by "
+                "construction.",
+                scores,
+            )
         },
     }
-    validation = CardSection(
-        "Validation",
-        "Frames that chose the weights and set the temperatures; flattering by construction.",
-        finished.int8_scores,
-    )
-    card = Card(
-        name=config.name,
-        version=config.version,
-        summary=list(summary) or _summary(config, data, comparison),
-        facts=own_facts | (facts or {}),
-        sections=[*sections, validation],
-        goals=list(goals),
-        shortfalls=list(shortfalls),
-    )
-    write_card(folder, card, {head: s.reliability for head, s in finished.int8_scores.items()})
-
-
-def _summary(
-    config: TrainingConfig, data: TrainingData, comparison: dict[str, dict[str, float]]
-) -> list[str]:
-    trained = ", ".join(f"{len(frames)} of {frames.name}" for frames in data.train)
-    compared = "; ".join(
-        f"{head}: int8 {c['int8_macro_f1']:.3f}, float {c['float_macro_f1']:.3f}"
-        for head, c in comparison.items()
-    )
-    return [
-        f"VGG-19 topology at width {config.width_multiplier:g}, full int8, trained on {trained} "
-        "frames.",
-        f"Macro-F1 on validation frames: {compared}.",
-    ]
+    card.write_reliability(folder, {head: s.reliability for head, s in scores.items()})
+    card.write_card(folder, document)

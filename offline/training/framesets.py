@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +54,18 @@ class FrameSet:
         if single_frame:
             chosen = np.repeat(chosen[:, -1:], chosen.shape[1], axis=1)
         return np.ascontiguousarray(np.moveaxis(self.planes[chosen], 1, -1))
+
+    def shrunk(self, factor: int) -> FrameSet:
+        """The same frames with planes averaged down by a factor."""
+        if factor == 1:
+            return self
+        count, rows, columns = self.planes.shape
+        small = np.empty((count, rows // factor, columns // factor), np.uint8)
+        for start in range(0, count, 1024):
+            part = self.planes[start : start + 1024]
+            blocks = part.reshape(-1, rows // factor, factor, columns // factor, factor)
+            small[start : start + 1024] = blocks.mean(axis=(2, 4), dtype=np.float32) + 0.5
+        return replace(self, planes=small)
 
     def labels(self, head: str) -> NDArray[np.int64]:
         """Most probable class of every frame, -1 where the head has no label."""

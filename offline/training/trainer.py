@@ -109,8 +109,8 @@ def _shrunk(pictures: Any, shrink: int) -> Any:
 class Sampler:
     """Draws batches: sources by share, frames by class balance."""
 
-    def __init__(self, config: TrainingConfig, data: TrainingData) -> None:
-        self._data = data
+    def __init__(self, config: TrainingConfig, data: TrainingData, shrink: int = 1) -> None:
+        self._train = [frames.shrunk(shrink) for frames in data.train]
         self._heads = list(config.heads)
         self._auxiliary = auxiliary_names(config)
         self._single_frame = config.single_frame
@@ -121,7 +121,7 @@ class Sampler:
     def batch(self, rng: np.random.Generator, size: int) -> dict[str, Any]:
         counts = rng.multinomial(size, self._shares)
         parts = []
-        for frames, chances, count in zip(self._data.train, self._chances, counts, strict=True):
+        for frames, chances, count in zip(self._train, self._chances, counts, strict=True):
             if count:
                 index = np.searchsorted(chances, rng.random(count)).clip(0, len(frames) - 1)
                 parts.append((frames, index))
@@ -174,7 +174,6 @@ class Trainer:
         self, config: TrainingConfig, data: TrainingData, start_from: keras.Model | None = None
     ) -> None:
         self._config, self._data = config, data
-        self._sampler = Sampler(config, data)
         self._heads = list(config.heads)
         self._work = config.work / f"{config.name}-{config.version}"
         self._work.mkdir(parents=True, exist_ok=True)
@@ -221,14 +220,15 @@ class Trainer:
         if manager.latest_checkpoint:
             checkpoint.restore(manager.latest_checkpoint)
             log.info("stage %d goes on at step %d", number, int(done.numpy()))
-        step = self._step(model, optimizer, stage.shrink)
+        sampler = Sampler(self._config, self._data, stage.shrink)
+        step = self._step(model, optimizer)
         # The batch at step k depends on the seed and k only, so a resumed run sees what an
         # uninterrupted one would have seen.
         losses: list[float] = []
         while int(done.numpy()) < stage.steps:
             k = int(done.numpy())
             rng = np.random.default_rng([self._config.seed, number, k])
-            batch = self._sampler.batch(rng, stage.batch)
+            batch = sampler.batch(rng, stage.batch)
             losses.append(float(step(batch)))
             done.assign_add(1)
             k += 1
@@ -249,7 +249,7 @@ class Trainer:
         if best_file.exists():
             model.load_weights(best_file)
 
-    def _step(self, model: keras.Model, optimizer: Any, shrink: int) -> Any:
+    def _step(self, model: keras.Model, optimizer: Any) -> Any:
         config = self._config
         change = augmentation.augmenter(config.augmentation, config.heads)
         smoothing = config.label_smoothing
@@ -257,7 +257,6 @@ class Trainer:
         @tf.function(reduce_retracing=True)
         def step(batch: dict[str, Any]) -> Any:
             pictures = tf.cast(batch["pictures"], tf.float32) * INPUT_SCALE
-            pictures = _shrunk(pictures, shrink)
             pictures, targets, reals = change(pictures, batch["targets"], batch["reals"])
             with tf.GradientTape() as tape:
                 outputs = model(pictures, training=True)

@@ -33,6 +33,13 @@ calibration_frames = 12
 [heads]
 label = ["stripes", "bars"]
 
+[[card.goals]]
+text = "all told apart"
+section = "Everything"
+head = "label"
+figure = "macro_f1"
+at_least = 0.5
+
 [augmentation]
 shift = 0.02
 cutout_share = 0.0
@@ -89,12 +96,17 @@ def test_training_on_own_classes_gives_a_model_that_tells_them_apart(project: Pa
 
     page = project / "page"
     arguments = [str(model), str(project / "pictures"), "--json", "--html", str(page)]
+    arguments += ["--card", "Everything", "--about", "All pictures."]
     judged = runner.invoke(evaluate, arguments, catch_exceptions=False)
     assert judged.exit_code == 0, judged.output
     scores = json.loads(judged.stdout.strip().splitlines()[-1])
     assert scores["label"]["frames"] == 48
     assert scores["label"]["macro_f1"] >= 0.9
     assert "Worst mistakes" in (page / "index.html").read_text()
+    text = (model / "card.md").read_text()
+    assert "## Everything\n\nAll pictures." in text
+    assert "| goal" in text
+    assert "| all told apart | Everything | at least 0.5 | 1.000 | yes |" in text
 
 
 def test_a_finished_run_is_not_trained_again(project: Path) -> None:
