@@ -192,8 +192,12 @@ class Campaign:
         self.plug.pull()
         self.camera.stop()
         (path,) = find_trips(self.trips)
+        said = (self.folder / "stderr.txt").read_text()
         if not (path / "manifest.json").exists():
-            raise SystemExit(f"{path} was not closed: {(self.folder / 'stderr.txt').read_text()}")
+            raise SystemExit(f"{path} was not closed: {said}")
+        with Trip.open(path) as trip:
+            if "rpm" not in trip.samples():
+                raise SystemExit(f"{path} has no readings: {said}")
         return path
 
 

@@ -185,9 +185,13 @@ class Elm327:
         reply = self.vehicle.answer(question)
         if reply is None:
             return ["NO DATA"]
-        lines = [self._printed(frame) for frame in can_frames(reply)]
+        frames = can_frames(reply)
+        lines = [self._printed(frame) for frame in frames]
         if self.fault is Fault.TRUNCATED:
-            lines[-1] = lines[-1][: self._random.randrange(1, len(lines[-1]) - 8)]
+            # Into what it means, not only into the padding.
+            meant = 1 + (len(reply) if len(frames) == 1 else (len(reply) - 6 - 1) % 7 + 1)
+            whole = self._printed(frames[-1][:meant])
+            lines[-1] = whole[: self._random.randrange(1, len(whole))]
         elif self.fault is Fault.LOST_BYTE:
             at = 5 + 2 * self._random.randrange(3)
             lines[0] = lines[0][:at] + lines[0][at + 2 :]

@@ -30,7 +30,7 @@ import serial  # type: ignore[import-untyped]
 
 from onboard import decoders
 from onboard.decoders import ReplyError
-from onboard.signals import SIGNALS, Status
+from onboard.signals import ALWAYS, SIGNALS, Status
 
 HEARTBEAT_S: Final = 0.5
 PROMPT_TIMEOUT_S: Final = 1.5
@@ -42,6 +42,8 @@ CONNECT_GRACE_S: Final = 20.0
 """Searching for the bus of an unknown vehicle takes an ELM327 up to fifteen seconds."""
 SILENT_VEHICLE_EVERY_S: Final = 1.0
 """How often a vehicle that does not answer (ignition off) is asked."""
+TRY_BATCH_AGAIN_S: Final = 10.0
+"""A vehicle that answered no long question is tried again after this, then ever more rarely."""
 RESYNC_AFTER_S: Final = 2.0
 """Nothing but unusable replies for this long: the connection is made anew."""
 _CAN_ID_DIGITS: Final = {"6": 3, "7": 8, "8": 3, "9": 8}
@@ -236,13 +238,15 @@ def connect(port: str, baudrate: int, protocol: str | None) -> Adapter | None:
 def poll(adapter: Adapter, wanted: Sequence[int]) -> None:
     """Ask for readings until the connection is lost or must be made anew."""
     emit(say="connected, reading what the vehicle supports", grace_s=CONNECT_GRACE_S)
-    always = [0x0C, 0x0D, 0x05]
-    try:
-        offered = adapter.supported()
-    except ReplyError:
-        offered = set(always)
+    offered = _what_is_supported(adapter)
+    if offered is None:
+        return
+    always = [SIGNALS[name].pid for name in ALWAYS]
     pids = [pid for pid in wanted if pid in offered or pid in always]
-    plan = PollPlan(pids, adapter.batch([pid for pid in pids if pid in offered]))
+    tried = [pid for pid in pids if pid in offered]
+    plan = PollPlan(pids, adapter.batch(tried))
+    again_s = TRY_BATCH_AGAIN_S
+    again_at = time.monotonic() + again_s
     emit(
         vehicle={
             "vin": adapter.vin(),
@@ -272,6 +276,11 @@ def poll(adapter: Adapter, wanted: Sequence[int]) -> None:
         if problem is None:
             good_at = now
             failures = 0
+            if adapter.can and plan.batch == 1 and now > again_at:
+                # It may have been a fault, not the vehicle, that kept it from long questions.
+                plan = PollPlan(pids, adapter.batch(tried))
+                again_s *= 2
+                again_at = now + again_s
             continue
         failures += 1
         if problem.status is Status.NO_DATA:
@@ -285,6 +294,21 @@ def poll(adapter: Adapter, wanted: Sequence[int]) -> None:
         if failures == 3 and plan.batch > 1:
             # Not all vehicles that answer long questions do so in every state.
             plan = PollPlan(pids, 1)
+
+
+def _what_is_supported(adapter: Adapter) -> set[int] | None:
+    """Parameters the vehicle has; None where it cannot be asked now."""
+    problem: ReplyError | None = None
+    for _ in range(5):
+        try:
+            return adapter.supported()
+        except ReplyError as caught:
+            problem = caught
+    status = problem.status if problem else Status.NO_DATA
+    emit(say=f"the vehicle does not say what it supports: {problem}")
+    emit(t=time.monotonic_ns(), rt=0.0, signals={"rpm": (None, status)})
+    time.sleep(SILENT_VEHICLE_EVERY_S)
+    return None
 
 
 def _signals(

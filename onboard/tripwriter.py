@@ -37,14 +37,18 @@ MOST_PENDING_ROWS: Final = 200_000
 RECORDED: Final[Mapping[str, str]] = {"video": "recorded", "obd": "measured", "note": ""}
 """Origin of a trip that a vehicle really drove."""
 
-_INSERT: Final = {
+_STATEMENTS: Final = {
     "clock": "INSERT INTO clock VALUES (?, ?, ?, ?)",
     "segments": "INSERT INTO segments VALUES (?, ?)",
     "frames": "INSERT INTO frames VALUES (?, ?, ?, ?)",
     "stills": "INSERT INTO stills VALUES (?, ?)",
     "samples": "INSERT INTO samples VALUES (?, ?, ?, ?, ?)",
     "journal": "INSERT INTO journal VALUES (?, ?, ?)",
+    "driver": "UPDATE trip SET driver = ?",
+    "vin": "UPDATE trip SET vin = ?",
+    "origin": "UPDATE trip SET origin = ?",
 }
+"""What waits in memory, and how it is written."""
 
 
 class TripWriteError(OnboardError, OSError):
@@ -59,7 +63,7 @@ class TripWriter:
         self.trip_id: Final = trip_id
         self._connection = connection
         self._folder_lock = lock
-        self._pending: dict[str, list[tuple[Any, ...]]] = {table: [] for table in _INSERT}
+        self._pending: dict[str, list[tuple[Any, ...]]] = {table: [] for table in _STATEMENTS}
         self._pending_rows = 0
         self._rows_mutex = threading.Lock()
         self._database_mutex = threading.Lock()
@@ -217,15 +221,15 @@ class TripWriter:
 
     def set_driver(self, driver: str) -> None:
         """Change who drives; for a sign-in while recording."""
-        self._update("UPDATE trip SET driver = ?", driver)
+        self._add("driver", (driver,))
 
     def set_vin(self, vin: str) -> None:
         """Note the vehicle identification number that the vehicle itself gave."""
-        self._update("UPDATE trip SET vin = ?", vin)
+        self._add("vin", (vin,))
 
     def set_origin(self, origin: Mapping[str, str]) -> None:
         """Say where `video` and `obd` come from, once it is known; `note` says more."""
-        self._update("UPDATE trip SET origin = ?", json.dumps({**RECORDED, **origin}))
+        self._add("origin", (json.dumps({**RECORDED, **origin}),))
 
     def video_path(self, segment: int, suffix: str = ".ts") -> Path:
         """Where the video file of a segment belongs."""
@@ -241,7 +245,7 @@ class TripWriter:
         """
         with self._database_mutex:
             with self._rows_mutex:
-                rows, self._pending = self._pending, {table: [] for table in _INSERT}
+                rows, self._pending = self._pending, {table: [] for table in _STATEMENTS}
                 self._pending_rows = 0
                 self._committed_at = time.monotonic()
             if not any(rows.values()):
@@ -249,7 +253,7 @@ class TripWriter:
             try:
                 self._connection.execute("BEGIN IMMEDIATE")
                 for table, waiting in rows.items():
-                    self._connection.executemany(_INSERT[table], waiting)
+                    self._connection.executemany(_STATEMENTS[table], waiting)
                 self._connection.execute("COMMIT")
             except sqlite3.Error as problem:
                 if self._connection.in_transaction:
@@ -322,10 +326,6 @@ class TripWriter:
             for table, waiting in rows.items():
                 self._pending[table] = (waiting + self._pending[table])[-MOST_PENDING_ROWS:]
             self._pending_rows = sum(map(len, self._pending.values()))
-
-    def _update(self, statement: str, value: str) -> None:
-        with self._database_mutex:
-            self._connection.execute(statement, (value,))
 
 
 def lock_folder(folder: Path) -> int:

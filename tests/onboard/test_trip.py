@@ -364,3 +364,36 @@ def test_inspect_and_recover_as_programs(tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
     assert run("recover", empty).returncode == 2
+
+
+def test_rows_wait_while_the_disk_is_full(tmp_path: Path) -> None:
+    # A limit on the size of files is a full disk of its own for this one process.
+    code = (
+        "import resource, sys\n"
+        "from onboard.trip import TripWriter\n"
+        "from onboard.tripwriter import TripWriteError\n"
+        "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "writer = TripWriter.create(sys.argv[1], vehicle='v', driver='d')\n"
+        "limits = resource.getrlimit(resource.RLIMIT_FSIZE)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1, limits[1]))\n"
+        "refused = 0\n"
+        "for k in range(5000):\n"
+        "    writer.add_sample(k, 'rpm', k % 8000)\n"
+        "    if k % 1000 == 0:\n"
+        "        writer.set_driver(f'driver {k}')\n"
+        "        try:\n"
+        "            writer.commit()\n"
+        "        except TripWriteError:\n"
+        "            refused += 1\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, limits)\n"
+        "writer.close('test')\n"
+        "print(refused)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout == "5\n", done.stderr
+    (path,) = find_trips(tmp_path)
+    with Trip.open(path) as trip:
+        assert trip.samples()["rpm"].value.tolist() == [float(k % 8000) for k in range(5000)]
+        assert trip.info.driver == "driver 4000"
