@@ -25,7 +25,7 @@ from offline.verdicts import Event, EventKind, Outcome, Verdict
 
 SENSORS_CONFIRM = 0.7
 """Chance of the slope, by the sensors alone, above which they agree with it."""
-SENSORS_REFUTE = 0.2
+SENSORS_REFUTE = 0.1
 """Chance below which they contradict it."""
 FRAMES_REFUTE = 0.5
 """Share of agreeing frames from which the camera holds on to a context."""
@@ -203,8 +203,8 @@ class _View:
         first, end = self._window(event, rule.ahead_m)
         if rule.context == "bend":
             # What counts is the bend that comes, not the straight on which it is braked for.
-            start_m = self._distance[first]
-            first = min(int(np.searchsorted(self._distance, start_m + rule.ahead_m / 2)), end - 1)
+            last = round(event.end_s * self._rate_hz)
+            first = min((first + last) // 2, end - 1)
         probability = _mean(self._posterior[rule.context][first:end])
         point, p, decided, agrees = self._frames[rule.context]
         inside = (point >= first) & (point < end)

@@ -49,8 +49,8 @@ class NetworkModel:
     confidence_spread: float = 4.0
     overconfidence: float = 1.2
     fps: float = 2.0
-    slope_threshold: float = 0.55
-    course_threshold: float = 0.55
+    slope_threshold: float = 0.65
+    course_threshold: float = 0.65
 
 
 def network_of_accuracy(accuracy: float, *, fps: float = 2.0) -> NetworkModel:

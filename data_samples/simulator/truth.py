@@ -21,7 +21,7 @@ from offline.policy import Policy
 from offline.timeline import ENGINE_ON_RPM, RATE_HZ, nullable_boolean
 from offline.verdicts import Event, EventKind
 
-SAME_PLACE_M = 200.0
+SAME_PLACE_M = 100.0
 """Without its hills a road is driven in other gears: the same habit shows a little elsewhere."""
 
 

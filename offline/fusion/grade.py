@@ -36,9 +36,9 @@ ROLLING_MPS2, ROLLING_SD = -0.13, 0.04
 """Rolling resistance of road tyres, 0.009 to 0.017 g (Gillespie 1992), any road vehicle's."""
 DRAG_PER_M, DRAG_SD = -4.0e-4, 2.0e-4
 """Air drag over mass, 1/m: cars 3e-4, vans and lorries up to 6e-4 (Gillespie 1992)."""
-MODEL_SD_PERCENT = 1.0
+MODEL_SD_PERCENT = 1.3
 """What the four coefficients leave unexplained: wind, surface, payload of the day."""
-DRAGGED_SD_PERCENT = 1.5
+DRAGGED_SD_PERCENT = 1.8
 """More, where the engine drags: the coefficients were learned while it pulled."""
 ALTITUDE_SD_M = {"gps_altitude_m": 3.0, "baro_pressure_kpa": 0.7}
 METRES_PER_KPA = 84.3
@@ -71,15 +71,18 @@ class Powertrain:
 
     Attributes
     ----------
-    coefficients : tuple of float
+    coefficients : ndarray, shape (4,)
         Of load times gearing, gearing, 1, and speed squared.
+    covariance : ndarray, shape (4, 4)
+        Of the coefficients: large where the level stretches did not show the vehicle enough.
     noise_mps2 : float
         Robust spread of the acceleration around it.
     signal : str
         Which signal stood for the engine's torque.
     """
 
-    coefficients: tuple[float, float, float, float]
+    coefficients: NDArray[np.float64]
+    covariance: NDArray[np.float64]
     noise_mps2: float
     signal: str
 
@@ -128,10 +131,10 @@ def learn_powertrain(
     target = np.array([0.0, 0.0, ROLLING_MPS2, DRAG_PER_M])
     independent = 1.0 / grid_rate_hz(timeline) / LEVEL_SCALE_MPS2**2
     weight = 0.05 + level**2
-    beta = np.zeros(4)
+    beta, normal = np.zeros(4), prior
     for _ in range(12):
         w = weight * independent
-        normal = x.T @ (x * w[:, None]) + prior + np.diag([1e-9, 1e-9, 0.0, 0.0])
+        normal = x.T @ (x * w[:, None]) + prior + np.diag([1e-6, 1e-6, 0.0, 0.0])
         beta = np.linalg.solve(normal, x.T @ (w * y) + prior @ target)
         residual = y - x @ beta
         weight = (0.05 + level**2) / (1.0 + (residual / LEVEL_SCALE_MPS2) ** 2)
@@ -139,7 +142,7 @@ def learn_powertrain(
         return None  # more load, less acceleration: the signal is not what it claims to be
     centre = np.abs(residual) * np.where(level > 0.5, 1.0, np.nan)
     noise = float(1.4826 * np.nanmedian(centre)) if np.isfinite(centre).any() else LEVEL_SCALE_MPS2
-    return Powertrain((beta[0], beta[1], beta[2], beta[3]), noise, signal)
+    return Powertrain(beta, np.linalg.inv(normal), noise, signal)
 
 
 def engine_load(timeline: pd.DataFrame) -> NDArray[np.float64]:
@@ -193,8 +196,9 @@ def _from_powertrain(timeline: pd.DataFrame, cells: Cells, powertrain: Powertrai
     assert drive is not None
     features, load, steady, _ = drive
     accel = column(timeline, "accel_mps2")
-    spare = features @ np.array(powertrain.coefficients) - accel
-    percent = spare / GRAVITY_MPS2 * 100.0
+    percent = (features @ powertrain.coefficients - accel) / GRAVITY_MPS2 * 100.0
+    spread = np.einsum("ij,jk,ik->i", features, powertrain.covariance, features)
+    learned_sd = np.sqrt(spread) / GRAVITY_MPS2 * 100.0
     pulling = steady & (load >= PULLING_LOAD_PERCENT)
     dragged = steady & (load < PULLING_LOAD_PERCENT)
     pulled = cells.mean(percent, pulling)
@@ -204,7 +208,11 @@ def _from_powertrain(timeline: pd.DataFrame, cells: Cells, powertrain: Powertrai
     noise = powertrain.noise_mps2 / GRAVITY_MPS2 * 100.0
     seconds = np.maximum(np.where(use_bound, n_dragged, n_pulling), 1) / grid_rate_hz(timeline)
     random_sd = noise / np.sqrt(np.maximum(seconds, 1.0))
-    sd = np.sqrt(random_sd**2 + np.where(use_bound, DRAGGED_SD_PERCENT, MODEL_SD_PERCENT) ** 2)
+    unlearned = np.where(
+        use_bound, cells.mean(learned_sd, dragged), cells.mean(learned_sd, pulling)
+    )
+    fixed = np.where(use_bound, DRAGGED_SD_PERCENT, MODEL_SD_PERCENT)
+    sd = np.sqrt(random_sd**2 + unlearned**2 + fixed**2)
     value = np.where(use_bound, bound, pulled)
     sd[np.isnan(value)] = np.nan
     return GradeEstimate(value, sd, use_bound, "powertrain")

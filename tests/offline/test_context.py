@@ -1,0 +1,219 @@
+"""Fusion and verdicts: who is spared, who is not, and when doubt decides."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from offline.pipeline import Scored, score_samples
+from offline.policy import Policy, load_policy, parse_policy
+from offline.scenelabels import SceneLabels
+from offline.verdicts import EventKind, Outcome, Verdict
+
+from .recordings import labels, ramp, recording
+from .test_policy import shipped_text
+
+CAR = load_policy("car")
+UPHILL, DOWNHILL, STRAIGHT, CURVE = 1, 2, 0, 1
+CLIMB = (60.0, 80.0)
+"""The stretch of time in which `climbing` revs high."""
+
+
+def climbing(load: float = 80.0):
+    """Two minutes at 60 km/h; for twenty seconds in a low gear."""
+    high = ramp((0, 2000), (60, 2000), (61, 4000), (80, 4000), (81, 2000), (120, 2000))
+    return recording(
+        120,
+        speed_kmh=60.0,
+        rpm=high,
+        load_percent=ramp((0, 30), (59, 30), (61, load), (80, load), (81, 30), (120, 30)),
+    )
+
+
+def around(t: float, value: int, *, first: float = 45.0, last: float = 95.0) -> int:
+    return value if first <= t <= last else 0
+
+
+def over_revving(scored: Scored) -> Verdict:
+    (verdict,) = [v for v in scored.verdicts if v.event.kind is EventKind.OVER_REVVING]
+    return verdict
+
+
+def judged(seen: SceneLabels | None, samples=None, policy: Policy = CAR) -> Verdict:
+    return over_revving(score_samples(samples or climbing(), None, seen, policy))
+
+
+def test_high_rpm_uphill_is_exonerated_with_reason_and_frames():
+    verdict = judged(labels(120, lambda t: around(t, UPHILL)))
+    assert verdict.outcome is Outcome.EXONERATED
+    assert verdict.rule == "high-rpm-uphill"
+    assert verdict.probability is not None
+    assert verdict.probability > 0.95
+    assert verdict.frames_agree == 1.0
+    assert len(verdict.frames) == 3
+    assert all(55 * 2 * 15 < frame < 85 * 2 * 15 for frame in verdict.frames)
+    assert verdict.points == 0
+    assert verdict.points_spared > 0
+    assert "climbs" in verdict.sentence
+
+
+def test_without_road_context_the_same_event_costs_its_points():
+    seen = labels(120, lambda t: around(t, UPHILL))
+    scored = score_samples(climbing(), None, seen, CAR, road_context=False)
+    verdict = over_revving(scored)
+    assert verdict.outcome is Outcome.KEPT
+    assert verdict.points > 0
+    assert verdict.probability is None
+    assert (scored.timeline["scene"] == "").all()
+    spared = score_samples(climbing(), None, seen, CAR)
+    assert spared.score.value > scored.score.value
+    assert spared.score_without_context.value == scored.score.value
+
+
+def test_no_video_means_kept():
+    assert judged(None).outcome is Outcome.KEPT
+
+
+def test_on_the_level_it_is_kept():
+    verdict = judged(labels(120))
+    assert verdict.outcome is Outcome.KEPT
+    assert verdict.points > 0
+
+
+def test_hesitant_frames_decide_nothing():
+    verdict = judged(labels(120, lambda t: around(t, UPHILL), confidence=0.5))
+    assert verdict.outcome is Outcome.UNDETERMINED
+    assert verdict.points == 0
+    assert verdict.points_spared > 0
+
+
+def test_frames_that_disagree_among_themselves_decide_nothing():
+    def mixed(t: float) -> int:
+        return around(t, UPHILL) if int(t * 2) % 5 < 3 else 0
+
+    assert judged(labels(120, mixed)).outcome is Outcome.UNDETERMINED
+
+
+def test_unreadable_frames_decide_nothing():
+    seen = labels(120, lambda t: around(t, UPHILL))
+    t_s = (seen.t_mono_ns - seen.t_mono_ns[0]) / 1e9
+    dark = (t_s > 40) & (t_s < 100)
+    p = seen.p_slope.copy()
+    p[dark] = np.nan
+    assert judged(replace(seen, p_slope=p)).outcome is not Outcome.EXONERATED
+
+
+def test_with_strength_to_spare_a_higher_gear_would_have_done():
+    seen = labels(120, lambda t: around(t, UPHILL))
+    assert judged(seen, climbing(load=30.0)).outcome is Outcome.KEPT
+
+
+def test_a_jump_in_speed_uphill_is_the_drivers():
+    jump = ramp((0, 30), (60, 30), (66, 30 + 6 * 3.0 * 3.6), (120, 95))
+    samples = climbing() | {"speed_kmh": recording(120, speed_kmh=jump)["speed_kmh"]}
+    seen = labels(120, lambda t: around(t, UPHILL, first=0, last=120))
+    scored = score_samples(samples, None, seen, CAR)
+    harsh = [v for v in scored.verdicts if v.event.kind is EventKind.HARSH_ACCELERATION]
+    assert len(harsh) == 1
+    assert harsh[0].outcome is Outcome.KEPT
+
+
+def test_engine_braking_downhill_is_exonerated_and_pulling_downhill_is_not():
+    seen = labels(120, lambda t: around(t, DOWNHILL))
+    braking = judged(seen, climbing(load=5.0))
+    assert (braking.outcome, braking.rule) == (Outcome.EXONERATED, "engine-braking-downhill")
+    assert judged(seen, climbing(load=80.0)).outcome is Outcome.KEPT
+
+
+def test_downhill_without_engine_load_is_doubt():
+    samples = climbing()
+    del samples["load_percent"]
+    seen = labels(120, lambda t: around(t, DOWNHILL))
+    assert judged(seen, samples).outcome is Outcome.UNDETERMINED
+
+
+@pytest.mark.parametrize(("mps2", "outcome"), [(3.0, Outcome.EXONERATED), (4.5, Outcome.KEPT)])
+def test_slowing_for_a_bend_is_excused_within_comfort_only(mps2: float, outcome: Outcome):
+    seconds = 4.0
+    slow = 90 - seconds * mps2 * 3.6
+    kmh = ramp((0, 90), (40, 90), (40 + seconds, slow), (90, slow))
+    seen = labels(90, course=lambda t: CURVE if 42 <= t <= 55 else STRAIGHT)
+    wide = parse_policy(shipped_text().replace("max_peak = 3.0", "max_peak = 3.3"), source="x")
+    scored = score_samples(recording(90, speed_kmh=kmh), None, seen, wide)
+    (braking,) = [v for v in scored.verdicts if v.event.kind is EventKind.HARSH_BRAKING]
+    assert braking.outcome is outcome
+
+
+def test_labels_are_moved_to_where_they_apply():
+    # At 18 km/h the slope, seen half its look-ahead away, is reached after 1.5 s.
+    seen = labels(60, lambda t: UPHILL if t >= 30 else 0, confidence=0.99)
+    scored = score_samples(recording(60, speed_kmh=18.0), None, seen, CAR)
+    p = scored.timeline["p_uphill"].to_numpy()
+    t = scored.timeline["t_s"].to_numpy()
+    turned = t[np.argmax(p > 0.5)]
+    assert 30.0 <= turned <= 33.5
+
+
+def test_standing_still_adds_no_evidence():
+    kmh = ramp((0, 50), (30, 50), (35, 0), (200, 0), (205, 50), (230, 50))
+    short = ramp((0, 50), (30, 50), (35, 0), (45, 0), (50, 50), (75, 50))
+    long_stop = score_samples(
+        recording(230, speed_kmh=kmh), None, labels(230, lambda t: UPHILL if 34 < t < 202 else 0), CAR
+    )
+    short_stop = score_samples(
+        recording(75, speed_kmh=short), None, labels(75, lambda t: UPHILL if 34 < t < 47 else 0), CAR
+    )
+    at_long = long_stop.timeline["p_uphill"].iloc[5 * 100]
+    at_short = short_stop.timeline["p_uphill"].iloc[5 * 40]
+    assert at_long == pytest.approx(at_short, abs=0.05)
+
+
+def test_measured_slope_replaces_guesses():
+    # The camera sees nothing; GPS altitude climbs 6 % for half a kilometre.
+    seen = labels(120, confidence=0.4)
+    metres = 60 / 3.6
+    altitude = ramp((0, 100), (45, 100), (95, 100 + 0.06 * metres * 50), (120, 150))
+    samples = recording(120, speed_kmh=60.0, gps_altitude_m=altitude)
+    scored = score_samples(samples, None, seen, CAR)
+    middle = scored.timeline.iloc[5 * 70]
+    assert middle["grade_percent"] == pytest.approx(6.0, abs=1.0)
+    assert middle["p_uphill"] > 0.9
+    level = scored.timeline.iloc[5 * 20]
+    assert level["p_uphill"] < 0.2
+
+
+def test_powertrain_learns_the_grade_from_load_and_speed():
+    # a = 5.2 load*gearing - 0.13 - 4e-4 v² - g*grade, driven with changing load.
+    t = np.arange(0, 600, 0.2)
+    grade = np.where((t > 300) & (t < 360), 0.06, 0.0)
+    load = 45 + 25 * np.sign(np.sin(2 * np.pi * t / 40)) + np.where(grade > 0, 25.0, 0.0)
+    v = np.empty(t.size)
+    v[0] = 18.0
+    gearing = 40.0
+    for i in range(1, t.size):
+        a = load[i] / 100 * gearing * 0.0165 - 0.13 - 4e-4 * v[i - 1] ** 2 - 9.81 * grade[i]
+        v[i] = np.clip(v[i - 1] + 0.2 * a, 8.0, 33.0)
+    kmh = v * 3.6
+    at = lambda values: (lambda s: np.interp(s, t, values))  # noqa: E731
+    samples = recording(
+        600, speed_kmh=at(kmh), rpm=at(kmh * gearing), load_percent=at(load)
+    )
+    scored = score_samples(samples, None, labels(600, confidence=0.5), CAR)
+    seconds = scored.timeline["t_s"].to_numpy()
+    estimate = scored.timeline["grade_percent"].to_numpy()
+    up = np.nanmean(estimate[(seconds > 310) & (seconds < 350)])
+    flat = np.nanmean(estimate[(seconds > 200) & (seconds < 290)])
+    assert up - flat > 3.0
+
+
+def test_a_policy_may_leave_doubt_but_no_policy_can_add_a_penalty():
+    text = shipped_text().replace('verdict = "exonerated"', 'verdict = "undetermined"')
+    lenient = parse_policy(text, source="fleet")
+    seen = labels(120, lambda t: around(t, UPHILL))
+    verdict = judged(seen, policy=lenient)
+    assert verdict.outcome is Outcome.UNDETERMINED
+    plain = judged(None)
+    for seen in (labels(120), labels(120, UPHILL), labels(120, DOWNHILL)):
+        assert judged(seen).points <= plain.points
