@@ -22,6 +22,6 @@ class Theme:
 
 
 THEMES: Final = {
-    "light": Theme("#343a40", "#e3e6ea", "#0b5cad", "#00795a", "rgba(0,158,115,0.20)", "#ffffff"),
-    "dark": Theme("#d5d9de", "#3b4046", "#6bb8f2", "#3fd0a5", "rgba(63,208,165,0.22)", "#1f2226"),
+    "light": Theme("#343a40", "#e3e6ea", "#0b4a91", "#33a67f", "rgba(0,158,115,0.20)", "#ffffff"),
+    "dark": Theme("#d5d9de", "#3b4046", "#8cc8f7", "#1f8f6b", "rgba(63,208,165,0.22)", "#1f2226"),
 }

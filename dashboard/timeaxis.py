@@ -93,6 +93,9 @@ def time_axis(end_s: float, shown: tuple[float, float], colours: Theme) -> dict[
         "anchor": f"y{len(LANES) + 1}",
         "gridcolor": colours.grid,
         "zeroline": False,
+        "ticks": "outside",
+        "ticklen": 7,
+        "tickcolor": "rgba(0,0,0,0)",
         "tickformatstops": [
             {"dtickrange": [None, 999], "value": "%M:%S.%1f"},
             {"dtickrange": [999, None], "value": "%-H:%M:%S" if end_s >= 3600 else "%M:%S"},

@@ -138,6 +138,7 @@ def traces(
     for number, lane in enumerate(LANES):
         axis = f"y{number + 2}"
         if len(lane.ideal) == 1:
+            # Broad and below: it stays in sight where the driver keeps to it.
             drawn.append(
                 _line(
                     window,
@@ -146,7 +147,7 @@ def traces(
                     axis,
                     f"ideal {lane.title.lower()}",
                     lane,
-                    {"color": colours.ideal, "width": 1.8, "dash": "5px,3px"},
+                    {"color": colours.ideal, "width": 4.5},
                 )
             )
         else:
@@ -159,7 +160,7 @@ def traces(
                 axis,
                 lane.title.lower(),
                 lane,
-                {"color": colours.raw, "width": 1.6},
+                {"color": colours.raw, "width": 1.4},
             )
         )
     return drawn

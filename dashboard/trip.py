@@ -239,7 +239,7 @@ def _legend(opened: OpenTrip) -> Any:
     fill = f"light-dark({light.ideal_fill}, {dark.ideal_fill})"
     keys = (
         ("driven", "line-key", {"borderColor": raw}),
-        ("ideal", "line-key", {"borderColor": ideal, "borderTopStyle": "dashed"}),
+        ("ideal", "line-key ideal", {"borderColor": ideal}),
         ("ideal band", "band-key", {"borderColor": ideal, "background": fill}),
     )
     present = set(scenes(opened.timeline))

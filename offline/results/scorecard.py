@@ -218,11 +218,17 @@ def _events(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
             "outcome": OUTCOME_TITLES[verdict.outcome],
             "symbol": OUTCOME_SYMBOLS[verdict.outcome],
             "colour": OUTCOME_COLOURS[verdict.outcome],
-            "points": number(verdict.points, 1) if verdict.outcome == Outcome.KEPT else MISSING,
+            "points": _points(verdict),
             "sentence": _shortened(verdict.sentence),
         }
         for verdict in sorted(ranked, key=lambda verdict: verdict.event.start_s)
     ]
+
+
+def _points(verdict: Verdict) -> str:
+    if verdict.outcome == Outcome.KEPT:
+        return number(verdict.points, 1)
+    return f"{number(verdict.points_spared, 1)} spared" if verdict.points_spared > 0 else MISSING
 
 
 def _shortened(sentence: str, limit: int = 260) -> str:
@@ -266,9 +272,9 @@ def _chart(
         )
     return {
         "title": f"{lane.title}, {lane.unit}",
-        "key": "solid: driven, dashed: ideal"
+        "key": "thin: driven, broad: ideal"
         if len(lane.ideal) == 1
-        else "line: driven, green area: ideal band",
+        else "line: driven, area: ideal band",
         "alt": f"{lane.title} over time: {told}{beside}.",
         "empty": f"{lane.title} was not recorded.",
         "y_ticks": [

@@ -28,7 +28,9 @@ def test_raw_and_ideal_stand_side_by_side_and_a_gap_stays_a_gap(make_trip: MakeT
 
     raw, ideal = drawn(shown, "speed"), drawn(shown, "ideal speed")
     assert raw["yaxis"] == ideal["yaxis"] == "y2"
-    assert ideal["line"]["dash"]
+    # Told apart by more than colour, and the ideal never hides what was driven.
+    assert ideal["line"]["width"] > 2 * raw["line"]["width"]
+    assert shown["data"].index(ideal) < shown["data"].index(raw)
     assert raw["connectgaps"] is False
     in_gap = [y for x, y in zip(raw["x"], raw["y"], strict=True)
               if axis_ms(201) < x < axis_ms(211)]  # fmt: skip

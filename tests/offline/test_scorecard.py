@@ -44,6 +44,7 @@ def test_the_page_says_who_what_and_why(make_result: MakeResult) -> None:
         "Events: 1 kept, 1 exonerated, 1 undetermined",
         "harsh_braking is kept",
         "over_revving is exonerated",
+        "6.5 spared",
         "Engine speed was not recorded",
         "m" * 64,
         "p" * 64,
