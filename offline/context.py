@@ -23,7 +23,7 @@ from offline.scenelabels import SceneLabels
 from offline.timeline import column
 from offline.verdicts import Event, EventKind, Outcome, Verdict
 
-SENSORS_CONFIRM = 0.7
+SENSORS_CONFIRM = 0.6
 """Chance of the slope, by the sensors alone, above which they agree with it."""
 SENSORS_REFUTE = 0.1
 """Chance below which they contradict it."""
@@ -129,9 +129,11 @@ def _decide(rule: ContextRule, event: Event, seen: Evidence) -> tuple[Outcome, s
     p, agree = seen.probability, seen.frames_agree
     if p is None:
         return Outcome.UNDETERMINED, f"Whether the road {road} here was not seen: not counted."
-    least = rule.blind_min_probability if seen.sensors_agree is None else rule.min_probability
+    blind = seen.sensors_agree is None
+    least = rule.blind_min_probability if blind else rule.min_probability
+    most = rule.blind_max_probability_to_keep if blind else rule.max_probability_to_keep
     camera_alone = agree is not None and agree >= FRAMES_REFUTE and seen.sensors_agree is not False
-    if p <= rule.max_probability_to_keep and not camera_alone:
+    if p <= most and not camera_alone:
         return Outcome.KEPT, f"The road does not {road[:-1]} here."
     if seen.sensors_agree is False:
         reason = f"Camera and engine disagree on whether the road {road} here: not counted."
@@ -204,7 +206,7 @@ class _View:
         if rule.context == "bend":
             # What counts is the bend that comes, not the straight on which it is braked for.
             last = round(event.end_s * self._rate_hz)
-            first = min((first + last) // 2, end - 1)
+            first = min((first + 3 * last) // 4, end - 1)
         probability = _mean(self._posterior[rule.context][first:end])
         point, p, decided, agrees = self._frames[rule.context]
         inside = (point >= first) & (point < end)

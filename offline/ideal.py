@@ -21,6 +21,8 @@ BAND = 0.12
 """Half width of the band about the careful gear's engine speed: between two gears' steps."""
 IDLE_RPM = (600.0, 1000.0)
 """Band at a standstill with a running engine."""
+UNBOUND = 1e4
+"""(m/s)²: more than any speed, so that nothing before a gap binds what comes after."""
 TYPICAL_UPHILL_PERCENT = 5.0
 """Grade taken where the road climbs and no sensor says how much."""
 
@@ -61,16 +63,16 @@ def ideal_speed(
     step_m = np.where(known, driven, 0.0) / grid_rate_hz(timeline)
     # Beyond a gap nothing binds: the road between is not known.
     resumed = known & ~np.concatenate([[True], known[:-1]])
-    climb = 2.0 * policy.comfort.accel_mps2 * step_m + np.where(resumed, 1e6, 0.0)
+    climb = 2.0 * policy.comfort.accel_mps2 * step_m + np.where(resumed, UNBOUND, 0.0)
     rise = np.cumsum(climb)
     reachable = np.minimum.accumulate(np.where(known, square - rise, np.inf)) + rise
-    drop = 2.0 * policy.comfort.brake_mps2 * step_m + np.where(resumed, 1e6, 0.0)
+    drop = 2.0 * policy.comfort.brake_mps2 * step_m + np.where(resumed, UNBOUND, 0.0)
     # Step i leads from point i - 1 to i: from the far side it counts before the point.
     fall = np.cumsum(drop[::-1])
     fall = np.concatenate([[0.0], fall[:-1]])
     backward = np.where(known, np.minimum(square, reachable), np.inf)[::-1]
     ideal = (np.minimum.accumulate(backward - fall) + fall)[::-1]
-    ideal = np.where(known, np.maximum(ideal, 0.0), np.nan)
+    ideal = np.where(known, np.clip(ideal, 0.0, square), np.nan)
     with np.errstate(divide="ignore", invalid="ignore"):
         accel = np.diff(ideal, prepend=np.nan) / (2.0 * step_m)
     accel = np.where(step_m > 0.02, accel, 0.0)

@@ -193,8 +193,8 @@ class ContextRule(Strict):
     min_load_percent : float or None
         Smallest mean engine load, where it is known: with more strength to spare a higher gear
         would have done, and the road asked for nothing.
-    blind_min_probability : float
-        Takes the place of `min_probability` where no sensor can confirm the context.
+    blind_min_probability, blind_max_probability_to_keep : float
+        Take the places of the other two where no sensor can tell.
     why : str
         The sentence for the driver; `{seconds}`, `{peak}`, `{unit}` are filled in.
     """
@@ -205,6 +205,7 @@ class ContextRule(Strict):
     min_probability: Annotated[float, Field(ge=0.5, le=1)]
     blind_min_probability: Annotated[float, Field(ge=0.5, le=1)]
     max_probability_to_keep: Annotated[float, Field(ge=0, lt=0.5)]
+    blind_max_probability_to_keep: Annotated[float, Field(ge=0, lt=0.5)]
     min_frames_agree: Share
     ahead_m: NotNegative
     min_accel_mps2: float

@@ -139,7 +139,7 @@ def test_slowing_for_a_bend_is_excused_within_comfort_only(mps2: float, outcome:
     seconds = 4.0
     slow = 90 - seconds * mps2 * 3.6
     kmh = ramp((0, 90), (40, 90), (40 + seconds, slow), (90, slow))
-    seen = labels(90, course=lambda t: CURVE if 42 <= t <= 55 else STRAIGHT)
+    seen = labels(90, course=lambda t: CURVE if 41 <= t <= 55 else STRAIGHT)
     wide = parse_policy(shipped_text().replace("max_peak = 3.0", "max_peak = 3.3"), source="x")
     scored = score_samples(recording(90, speed_kmh=kmh), None, seen, wide)
     (braking,) = [v for v in scored.verdicts if v.event.kind is EventKind.HARSH_BRAKING]

@@ -1,0 +1,115 @@
+"""The simulator: physics that holds, habits that show, and truth that tells them apart."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from data_samples.simulator.drive import STEP_S, drive
+from data_samples.simulator.driver import Driver, driver_of_harshness, mood_along
+from data_samples.simulator.labels import label_drive, network_of_accuracy
+from data_samples.simulator.road import STEP_M, Road, make_road
+from data_samples.simulator.sensors import SensorSuite, sample_drive
+from data_samples.simulator.truth import drive_with_truth
+from data_samples.simulator.vehicle import CAR
+from offline.policy import load_policy
+from offline.verdicts import EventKind
+
+
+def plain_road(length_m: float, grade_percent: float = 0.0, limit_kmh: float = 80.0) -> Road:
+    n = int(length_m / STEP_M) + 1
+    return Road(np.full(n, grade_percent), np.zeros(n), np.full(n, limit_kmh))
+
+
+def driven(road: Road, driver: Driver | None = None):
+    driver = driver or driver_of_harshness(0.0)
+    return drive(road, CAR, mood_along(driver, road, np.random.default_rng(0)))
+
+
+def test_speed_is_the_integral_of_acceleration_and_distance_of_speed():
+    d = driven(plain_road(3000))
+    moving = (d.speed_mps[:-1] > 1) & (d.speed_mps[1:] > 1)
+    np.testing.assert_allclose(
+        np.diff(d.speed_mps)[moving], (d.accel_mps2[:-1] * STEP_S)[moving], atol=1e-9
+    )
+    assert d.distance_m[-1] == pytest.approx(3000, abs=10)
+
+
+def test_a_hill_needs_load_or_a_lower_gear():
+    flat, steep = driven(plain_road(4000)), driven(plain_road(4000, 8.0))
+    cruising = [(d.distance_m > 2000) & (d.distance_m < 3500) for d in (flat, steep)]
+    assert steep.load_percent[cruising[1]].mean() > flat.load_percent[cruising[0]].mean() + 20
+    assert steep.rpm[cruising[1]].mean() > flat.rpm[cruising[0]].mean()
+
+
+def test_the_vehicle_stops_and_waits():
+    road = plain_road(2000)
+    road = Road(road.grade_percent, road.curvature_per_m, road.limit_kmh, ((1000.0, 20.0),))
+    d = driven(road)
+    standing = (d.speed_mps < 0.1) & (np.abs(d.distance_m - 1000) < 10)
+    assert standing.sum() * STEP_S == pytest.approx(20, abs=2)
+
+
+def test_roads_are_the_same_from_the_same_seed_and_made_flat_keep_their_bends():
+    one, two = (make_road(np.random.default_rng(4), "mountain", 5000) for _ in range(2))
+    np.testing.assert_array_equal(one.grade_percent, two.grade_percent)
+    flat = one.flat()
+    assert not flat.grade_percent.any()
+    np.testing.assert_array_equal(flat.curvature_per_m, one.curvature_per_m)
+    assert set(one.slope) == {0, 1, 2}
+    assert set(flat.slope) == {0}
+
+
+def test_road_classes_follow_the_geometry_rule():
+    n = 200
+    grade = np.zeros(n)
+    grade[100:] = 3.0
+    curvature = np.zeros(n)
+    curvature[50:56] = np.radians(80) / 25
+    road = Road(grade, curvature, np.full(n, 50.0))
+    assert road.slope[150] == 1
+    assert road.slope[10] == 0
+    assert road.course[49] == 2
+    assert road.course[20] == 0
+
+
+def test_sensors_round_and_drop_out():
+    d = driven(plain_road(3000))
+    suite = SensorSuite(rate_hz=2.0, dropout_share=0.2, outages=1)
+    samples = sample_drive(d, suite, np.random.default_rng(1))
+    speed = samples["speed_kmh"].value
+    known = speed[~np.isnan(speed)]
+    np.testing.assert_array_equal(known, np.round(known))
+    assert 0.1 < np.isnan(speed).mean() < 0.5
+    assert samples["speed_kmh"].status.count("timeout") == int(np.isnan(speed).sum())
+
+
+def test_the_stand_in_network_has_its_accuracy_and_its_bursts():
+    rng = np.random.default_rng(2)
+    road = make_road(rng, "hilly", 60_000)
+    d = driven(road)
+    labels = label_drive(d, road, network_of_accuracy(0.8), rng)
+    t = (labels.t_mono_ns - labels.t_mono_ns[0]) / 1e9
+    place = np.interp(t, d.t_s, d.distance_m)
+    truth = road.slope[np.minimum((place / STEP_M).astype(int), road.slope.size - 1)]
+    right = labels.p_slope.argmax(axis=1) == truth
+    assert right.mean() == pytest.approx(0.8, abs=0.05)
+    wrong_after_wrong = (~right[1:])[~right[:-1]].mean()
+    assert wrong_after_wrong > 0.6
+    np.testing.assert_allclose(labels.p_slope.sum(axis=1), 1.0, atol=1e-5)
+
+
+def test_truth_tells_the_road_from_the_driver():
+    policy = load_policy("car")
+    n = int(6000 / STEP_M)
+    grade = np.zeros(n)
+    grade[500:800] = 10.0
+    road = Road(grade, np.zeros(n), np.full(n, 90.0))
+    calm = drive_with_truth(road, CAR, driver_of_harshness(0.0), policy, seed=1)
+    on_hill = [t for t in calm.events if t.event.kind is not EventKind.IDLING]
+    assert on_hill
+    assert all(t.road_caused for t in on_hill)
+    rough = Driver(harsh_accel_share=1.0, rev_share=1.0, harsh_brake_share=1.0, pedal_share=1.0)
+    flat = drive_with_truth(road.flat(), CAR, rough, policy, seed=1)
+    assert flat.events
+    assert not any(t.road_caused for t in flat.events)
