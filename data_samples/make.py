@@ -19,6 +19,7 @@ import numpy as np
 
 from data_samples.drives import CITY_CAR, Driven, Plan, Stretch, drive_path, drive_video
 from data_samples.obdlog import log_of
+from data_samples.simulator.drive import STEP_S
 from data_samples.simulator.road import STEP_M
 from data_samples.simulator.vehicle import CAR
 from offline.importing.footage import Encoding, add_video
@@ -26,8 +27,8 @@ from onboard.trip import TripWriter
 
 TRIPS: Final = Path(__file__).resolve().parent / "trips"
 SEED: Final = 20161117
-ROAD_SEED: Final = 4180
-"""A suburb with a left turn, a descent of 9 % and a right turn; training uses other seeds."""
+ROAD_SEED: Final = 6638
+"""A suburb with a left and a right turn and two descents; training uses other seeds."""
 END_M: Final = 20.0
 """The synthetic road is left out of sight behind its last metres."""
 BOOT_ID: Final = "sample"
@@ -119,8 +120,8 @@ RENDERED: Final = Sample(
         grade_percent=0.0,
         # On the descent at the end the engine brakes in a low gear.
         stretches=(
-            Stretch(340.0, 600.0, limit_kmh=56.0, accel_mps2=1.4, brake_mps2=2.2),
-            Stretch(450.0, 600.0, shift_up_rpm=4300.0),
+            Stretch(225.0, 600.0, limit_kmh=56.0, accel_mps2=1.4, brake_mps2=2.2),
+            Stretch(290.0, 435.0, shift_up_rpm=4300.0),
         ),
         lateral_mps2=2.6,
         seed=SEED + 2,
@@ -151,7 +152,8 @@ def make_rendered(sample: Sample, out: Path) -> Path:
     with tempfile.TemporaryDirectory() as folder:
         video = Path(folder) / "rendered.mp4"
         drive = driven.drive
-        s_m = start_m + drive.distance_m
+        # The simulator puts a car that pulls away beyond the stop at once; the camera rolls.
+        s_m = start_m + np.cumsum(drive.speed_mps) * STEP_S
         render_video(video, network, ROAD_SEED, drive.t_s, s_m, crf=sample.crf)
         return _write(sample, driven, video, None, out)
 
