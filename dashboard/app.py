@@ -13,6 +13,7 @@ from dashboard import media, security, standings, trip, trips
 from dashboard.archive import Archive, TripAbsentError
 from dashboard.badges import aria, notice
 from dashboard.themes import FONTS
+from offline.errors import StoreError
 from offline.results.store import ResultStore
 
 _NAVIGATION = (("Trips", "/"), ("Drivers", "/drivers"), ("Vehicles", "/vehicles"))
@@ -69,6 +70,8 @@ def page(archive: Archive, pathname: str | None, query: str | None) -> Any:
                 "The store has no trip of that name; it may have been purged.",
                 dmc.Anchor("All trips", href="/", refresh=False),
             )
+        except StoreError as problem:
+            return notice("This trip cannot be shown", str(problem))
     return notice("No such page", dmc.Anchor("All trips", href="/", refresh=False))
 
 

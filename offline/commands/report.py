@@ -33,17 +33,33 @@ from offline.errors import StoreError
     type=click.Path(dir_okay=False, path_type=Path),
     help="Where to write it.  [default: the trip's name with .pdf, in this folder]",
 )
-def command(trip: str, store_url: str | None, results_dir: str, pdf_path: Path | None) -> None:
+@click.option(
+    "--no-road-context",
+    is_flag=True,
+    help="The result of `score --no-road-context`, which is stored beside the usual one.",
+)
+def command(
+    trip: str,
+    store_url: str | None,
+    results_dir: str,
+    pdf_path: Path | None,
+    no_road_context: bool,
+) -> None:
     """Write a trip's scorecard as a PDF: one A4 page, tagged for screen readers.
 
     TRIP is the id of a scored trip, VEHICLE/FOLDER, or the path of its folder.
     """
+    from offline.results.schema import NO_ROAD_CONTEXT, STANDARD
     from offline.results.scorecard import scorecard_pdf
     from offline.results.store import ResultStore
 
+    variant = NO_ROAD_CONTEXT if no_road_context else STANDARD
     with ResultStore.open(store_url, results_dir, read_only=True) as store:
-        stored = store.trip(trip_id_of(trip))
-        pdf = scorecard_pdf(stored, store.events(stored.trip_id), store.timeline(stored.trip_id))
+        trip_id = trip_id_of(trip)
+        stored = store.trip(trip_id, variant)
+        pdf = scorecard_pdf(
+            stored, store.events(trip_id, variant), store.timeline(trip_id, variant=variant)
+        )
     target = pdf_path or Path(stored.trip_id.replace("/", "-") + ".pdf")
     _write(target, pdf)
     click.echo(target)

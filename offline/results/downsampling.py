@@ -6,6 +6,7 @@ import itertools
 from typing import Final
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from tsdownsample import MinMaxLTTBDownsampler
 
@@ -92,7 +93,7 @@ def runs(
     """
     if t.size == 0:
         return []
-    codes, index = np.unique(names.astype(str), return_inverse=True)
+    index, codes = pd.factorize(names)
     starts = np.concatenate([[0], np.flatnonzero(np.diff(index)) + 1])
     step = float(np.median(np.diff(t))) if t.size > 1 else 0.0
     if starts.size > limit:

@@ -176,6 +176,15 @@ def test_a_trip_scored_again_is_read_again(
             archive.open("van-07/nope")
 
 
+def test_a_lost_timeline_is_said_on_the_page(tmp_path: Path, make_trip: Any) -> None:
+    with ResultStore.open(None, tmp_path) as store:
+        store.put(make_trip())
+    for path in (tmp_path / "timelines").rglob("*.parquet"):
+        path.unlink()
+    archive = create_app(None, tmp_path).server.extensions["gradewise"]
+    assert "This trip cannot be shown" in text_of(page(archive, f"/trips/{FULL}", ""))
+
+
 def test_the_dashboard_imports_nothing_heavy() -> None:
     code = (
         "import sys, dashboard.app, dashboard.server\n"

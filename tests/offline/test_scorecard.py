@@ -18,6 +18,7 @@ from offline.commands.report import command, trip_id_of
 from offline.errors import StoreError
 from offline.results import ResultStore
 from offline.results.scorecard import scorecard_pdf
+from offline.results.staging import SWITCHED_OFF
 from offline.verdicts import Event, EventKind, Outcome, Score, TripResult, Verdict
 
 MakeResult = Callable[..., TripResult]
@@ -187,6 +188,20 @@ def test_report_writes_the_page_of_a_trip_named_by_id_or_by_folder(
     assert pages[0] == pages[1] == scorecard_pdf(result, result.verdicts, result.timeline)
     assert [path.name for path in tmp_path.glob("*.pdf")] == ["card.pdf"]
     assert trip_id_of("van-1/absent") == "van-1/absent"
+
+
+def test_report_prints_the_result_without_road_context_on_request(
+    make_result: MakeResult, tmp_path: Path
+) -> None:
+    target = tmp_path / "card.pdf"
+    arguments = ["van-1/trip-00004", "--results", str(tmp_path), "--pdf", str(target)]
+    with ResultStore.open(None, tmp_path) as store:
+        store.put(make_result(4, road_context=SWITCHED_OFF))
+    assert isinstance(CliRunner().invoke(command, arguments).exception, StoreError)
+    done = CliRunner().invoke(command, [*arguments, "--no-road-context"])
+    assert done.exit_code == 0, done.output
+    text = PdfReader(target).pages[0].extract_text()
+    assert "No road context: switched off." in text
 
 
 def test_report_leaves_nothing_half_written(make_result: MakeResult, tmp_path: Path) -> None:
