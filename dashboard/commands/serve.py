@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 
@@ -41,9 +39,4 @@ def command(store_url: str | None, results_dir: str, host: str, port: int, worke
     """
     from dashboard.server import serve
 
-    if store_url is None and "://" not in results_dir and not Path(results_dir).is_dir():
-        raise click.UsageError(
-            f"no folder {results_dir!r}: give --results the folder that "
-            "`gradewise-offline score` wrote, or --store the URL of its store"
-        )
     serve(store_url, results_dir, host=host, port=port, workers=workers)

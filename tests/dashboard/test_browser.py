@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import socket
 import subprocess
@@ -143,6 +144,23 @@ def test_a_clicked_point_shows_everything_known_at_that_moment(tab: Page) -> Non
     assert (
         still.evaluate("async image => { await image.decode(); return image.naturalWidth }") == 320
     )
+
+
+def test_the_list_is_searched_and_opened_with_the_keyboard(tab: Page) -> None:
+    tab.goto("/?driver=Ben%20Okoye")
+    expect(tab.locator("#trips-count")).to_have_text("20 trips")
+    search = tab.get_by_label("Search")
+    search.fill("zzz")
+    expect(tab.locator("#trips-count")).to_have_text("No trip matches.")
+    search.fill("car-04")
+    expect(tab.locator("#trips-count")).to_have_text("3 trips")
+    cell = tab.locator(".ag-center-cols-container .ag-cell[col-id=driver]").first
+    expect(cell).to_have_text("Ben Okoye")
+    cell.click()
+    cell.press("Enter")
+    expect(tab).to_have_url(re.compile("/trips/car-04/"))
+    expect(tab.get_by_role("heading", name="Ben Okoye")).to_be_visible()
+    expect(tab.get_by_text("No traces")).to_be_visible()  # its timeline was purged
 
 
 def test_a_drag_zooms_and_brings_the_window_in_full(tab: Page) -> None:
