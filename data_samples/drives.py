@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Final
 
@@ -123,7 +123,8 @@ def drive_video(labels_csv: Path, plan: Plan) -> Driven:
         start_s = float(np.interp(plan.lead_m, found.distance_m, found.t_s))
         s_m = np.interp(start_s + t_s, found.t_s, found.distance_m)
     assert found is not None
-    return Driven(found, start_s, start_s + float(t_s[-1]))
+    end_s = start_s + float(t_s[-1])
+    return Driven(_until(found, end_s), start_s, end_s)
 
 
 def drive_path(curvature_per_m: Array, grade_percent: Array, plan: Plan) -> Driven:
@@ -143,6 +144,12 @@ def drive_path(curvature_per_m: Array, grade_percent: Array, plan: Plan) -> Driv
         spares_cold_engine=plan.spares_cold_engine,
     )
     return Driven(found, 0.0, float(found.t_s[-1]))
+
+
+def _until(whole: Drive, end_s: float) -> Drive:
+    """The drive without what comes after the video."""
+    kept = whole.t_s <= end_s
+    return replace(whole, **{f.name: getattr(whole, f.name)[kept] for f in fields(whole)})
 
 
 def _distance(t_s: Array, speed_mps: Array) -> Array:

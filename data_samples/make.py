@@ -18,9 +18,9 @@ import click
 import numpy as np
 
 from data_samples.drives import CITY_CAR, Driven, Plan, Stretch, drive_path, drive_video
-from data_samples.obdlog import log_of
 from data_samples.simulator.drive import STEP_S
 from data_samples.simulator.road import STEP_M
+from data_samples.simulator.sensors import SensorSuite, sample_drive
 from data_samples.simulator.vehicle import CAR
 from offline.importing.footage import Encoding, add_video
 from onboard.trip import TripWriter
@@ -75,7 +75,7 @@ SR92_A: Final = Sample(
         spares_cold_engine=False,
         stretches=(
             # Pulls away hard with a cold engine,
-            Stretch(-1.0, 0.5, limit_kmh=52.0, shift_up_rpm=2900.0, accel_mps2=1.7),
+            Stretch(-1.0, 0.5, limit_kmh=52.0, shift_up_rpm=3300.0, accel_mps2=1.7),
             Stretch(0.5, 12.0, limit_kmh=52.0),
             # and brakes late for the bend after the long straight.
             Stretch(72.0, 90.5, limit_kmh=71.0, accel_mps2=1.6),
@@ -177,8 +177,20 @@ def _write(
             t_ns = second * 1_000_000_000
             writer.add_clock(t_ns, t_ns, start_utc_ns + t_ns, BOOT_ID)
         rng = np.random.default_rng(sample.plan.seed)
-        for t_s, signal, value, round_trip_ms in log_of(driven.drive, rng, driven.end_s):
-            writer.add_sample(round(t_s * 1e9), signal, value, round_trip_ms=round_trip_ms)
+        readings = sample_drive(driven.drive, SensorSuite(), rng, start_ns=0)
+        rows = [
+            (t_ns, signal, value, status, trip_ms)
+            for signal, found in readings.items()
+            for t_ns, value, status, trip_ms in zip(
+                found.t_mono_ns.tolist(),
+                found.value.tolist(),
+                found.status,
+                found.round_trip_ms.tolist(),
+                strict=True,
+            )
+        ]
+        for row in sorted(rows, key=lambda row: row[0]):
+            writer.add_sample(*row)
         add_video(
             writer,
             video,

@@ -9,10 +9,9 @@ import pytest
 
 from data_samples import make
 from data_samples.drives import drive_video
-from data_samples.obdlog import PERIOD_S, STEP, log_of
 from data_samples.simulator.vehicle import CAR
 from offline.video import index_video
-from onboard.signals import ALWAYS, SIGNALS
+from onboard.signals import ALWAYS
 from onboard.trip import Trip, find_trips
 
 FOLDERS = sorted(find_trips(make.TRIPS))
@@ -37,7 +36,7 @@ def test_a_sample_is_a_sound_trip_that_says_where_it_comes_from(folder: Path) ->
         samples, frames = trip.samples(), trip.frames()
         assert set(ALWAYS) <= set(samples)
         # The log covers the video, and the video has its own times.
-        assert samples["speed_kmh"].t_mono_ns[0] <= frames.t_mono_ns[0] + 100_000_000
+        assert samples["speed_kmh"].t_mono_ns[0] <= frames.t_mono_ns[0] + 300_000_000
         assert samples["speed_kmh"].t_mono_ns[-1] >= frames.t_mono_ns[-1] - 1_000_000_000
         index = index_video(trip.video_files()[0])
         assert index.pts.tolist() == frames.pts.tolist()
@@ -80,19 +79,6 @@ def test_the_hill_makes_the_small_car_rev_and_the_plain_does_not(tmp_path: Path)
     flat = drive_video(path, make.SR92_B.plan).drive
     assert hilly.rpm.max() > 3500
     assert flat.rpm.max() < 3300
-
-
-def test_a_log_has_the_resolution_of_the_wire(tmp_path: Path) -> None:
-    drive = drive_video(labels_of(tmp_path), make.SR92_A.plan).drive
-    rows = list(log_of(drive, np.random.default_rng(1), 60.0))
-    assert rows == list(log_of(drive, np.random.default_rng(1), 60.0))
-    assert [row[0] for row in rows] == sorted(row[0] for row in rows)
-    for signal, period in PERIOD_S.items():
-        found = [row for row in rows if row[1] == signal]
-        assert len(found) == pytest.approx(60.0 / period, abs=1)
-        steps = np.array([row[2] for row in found]) / STEP[signal]
-        assert np.abs(steps - np.round(steps)).max() < 1e-6
-        assert all(SIGNALS[signal].low <= row[2] <= SIGNALS[signal].high for row in found)
 
 
 def test_the_sample_vehicles_are_those_that_policies_know() -> None:
