@@ -145,9 +145,7 @@ def run(task: Task) -> TripFigures:
     road = make_road(
         np.random.default_rng([task.seed, task.driver, 2, task.route]), task.terrain, ROUTE_M
     )
-    rng = np.random.default_rng(
-        [task.seed, task.driver, 3, task.route, len(task.terrain)]
-    )
+    rng = np.random.default_rng([task.seed, task.driver, 3, task.route, len(task.terrain)])
     cold = task.route % 4 == 0
     trip = drive_with_truth(
         road,
@@ -174,9 +172,7 @@ def run(task: Task) -> TripFigures:
     first = None
     for accuracy in task.accuracies:
         network: NetworkModel = network_of_accuracy(accuracy)
-        scored = score_samples(
-            samples, None, label_drive(trip.drive, road, network, rng), policy
-        )
+        scored = score_samples(samples, None, label_drive(trip.drive, road, network, rng), policy)
         outcomes[accuracy] = compare(trip, scored.verdicts)
         first = first or scored
     assert first is not None
@@ -240,7 +236,9 @@ def period_scores(
         pair[0], pair[1] = pair[0] + figure.totals, pair[1] + figure.totals_without
     found = {}
     for key, (with_context, without) in sums.items():
-        values = [score_from_totals(t, policy, min_distance_km=1.0).value for t in (with_context, without)]
+        values = [
+            score_from_totals(t, policy, min_distance_km=1.0).value for t in (with_context, without)
+        ]
         found[key] = (values[0] or 0.0, values[1] or 0.0)
     return found
 

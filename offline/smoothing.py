@@ -82,7 +82,7 @@ def smooth_speed(
     weight = np.full(sample_s.size, information)
 
     def gathered(values: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.bincount(node, weights=values, minlength=n)
+        return np.bincount(node, weights=values, minlength=n).astype(np.float64)
 
     h_vv, h_va, h_aa = gathered(weight), gathered(weight * tau), gathered(weight * tau**2)
     y_v, y_a = gathered(weight * speed_mps), gathered(weight * tau * speed_mps)

@@ -149,7 +149,7 @@ def _column_bytes(values: pd.Series) -> bytes:
         values.dtype
     ):
         missing = values.isna().to_numpy()
-        whole = values.fillna(0).to_numpy(dtype=np.int64)
+        whole = values.to_numpy(dtype=np.int64, na_value=0)
         return missing.tobytes() + whole.tobytes()
     if pd.api.types.is_float_dtype(values.dtype):
         numbers = values.to_numpy(dtype=np.float64, na_value=np.nan).copy()

@@ -148,9 +148,7 @@ def drive(
             most = max(accel_wish[i] - 0.025 * v, 0.3)
             wish = min(max(wish, -(brake_wish[min(i + 2, n_steps - 1)] + 0.6)), most)
             a_wish = a + (wish - a) * min(dt / PEDAL_LAG_S, 1.0)
-            resist = (
-                m * GRAVITY_MPS2 * (vehicle.rolling_resistance + slope / 100.0) + air * v * v
-            )
+            resist = m * GRAVITY_MPS2 * (vehicle.rolling_resistance + slope / 100.0) + air * v * v
             needed = mass * a_wish + resist
             dwell -= dt
             clutch -= dt
@@ -193,7 +191,7 @@ def drive(
     table = np.array(rows)
     step = np.minimum((table[:, 0] / STEP_M).astype(int), n_steps - 1)
     return Drive(
-        t_s=np.arange(len(rows)) * dt,
+        t_s=np.arange(len(rows), dtype=np.float64) * dt,
         distance_m=table[:, 0],
         speed_mps=table[:, 1],
         accel_mps2=table[:, 2],

@@ -106,7 +106,7 @@ def sample_drive(
         fast = name in ("rpm", "speed_kmh")
         rate_hz = suite.rate_hz if fast else min(suite.slow_rate_hz, suite.rate_hz)
         n = max(int(end_s * rate_hz), 1)
-        t = (np.arange(n) + rng.random()) / rate_hz
+        t = (np.arange(n, dtype=np.float64) + rng.random()) / rate_hz
         t = np.sort(np.clip(t + rng.normal(0.0, suite.jitter_s, n), 0.0, end_s))
         value = _reading(drive, road, name, t, suite, rng)
         step = RESOLUTION[name]

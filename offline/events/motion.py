@@ -12,7 +12,6 @@ from offline.policy import EventRule, HarshRule, Policy
 from offline.timeline import column
 from offline.verdicts import Event, EventKind
 
-
 EDGE_S = 1.5
 """So near to a gap the acceleration rests on one side only and proves nothing."""
 

@@ -18,10 +18,11 @@ COURSE_PRIOR = np.array([0.74, 0.2, 0.03, 0.03])
 
 def transition(rule: FusionRule) -> NDArray[np.float64]:
     """Matrix of one cell's step, shape (12, 12), rows sum to 1; slope is the slow index."""
-    return np.kron(
+    step: NDArray[np.float64] = np.kron(
         _chain(SLOPE_PRIOR, rule.cell_m / rule.slope_length_m),
         _chain(COURSE_PRIOR, rule.cell_m / rule.course_length_m),
-    )
+    ).astype(np.float64)
+    return step
 
 
 def _chain(prior: NDArray[np.float64], change: float) -> NDArray[np.float64]:

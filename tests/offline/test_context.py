@@ -160,10 +160,16 @@ def test_standing_still_adds_no_evidence():
     kmh = ramp((0, 50), (30, 50), (35, 0), (200, 0), (205, 50), (230, 50))
     short = ramp((0, 50), (30, 50), (35, 0), (45, 0), (50, 50), (75, 50))
     long_stop = score_samples(
-        recording(230, speed_kmh=kmh), None, labels(230, lambda t: UPHILL if 34 < t < 202 else 0), CAR
+        recording(230, speed_kmh=kmh),
+        None,
+        labels(230, lambda t: UPHILL if 34 < t < 202 else 0),
+        CAR,
     )
     short_stop = score_samples(
-        recording(75, speed_kmh=short), None, labels(75, lambda t: UPHILL if 34 < t < 47 else 0), CAR
+        recording(75, speed_kmh=short),
+        None,
+        labels(75, lambda t: UPHILL if 34 < t < 47 else 0),
+        CAR,
     )
     at_long = long_stop.timeline["p_uphill"].iloc[5 * 100]
     at_short = short_stop.timeline["p_uphill"].iloc[5 * 40]
@@ -196,10 +202,8 @@ def test_powertrain_learns_the_grade_from_load_and_speed():
         a = load[i] / 100 * gearing * 0.0165 - 0.13 - 4e-4 * v[i - 1] ** 2 - 9.81 * grade[i]
         v[i] = np.clip(v[i - 1] + 0.2 * a, 8.0, 33.0)
     kmh = v * 3.6
-    at = lambda values: (lambda s: np.interp(s, t, values))  # noqa: E731
-    samples = recording(
-        600, speed_kmh=at(kmh), rpm=at(kmh * gearing), load_percent=at(load)
-    )
+    at = lambda values: lambda s: np.interp(s, t, values)  # noqa: E731
+    samples = recording(600, speed_kmh=at(kmh), rpm=at(kmh * gearing), load_percent=at(load))
     scored = score_samples(samples, None, labels(600, confidence=0.5), CAR)
     seconds = scored.timeline["t_s"].to_numpy()
     estimate = scored.timeline["grade_percent"].to_numpy()

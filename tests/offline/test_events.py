@@ -62,8 +62,14 @@ CASES = {
     ),
     "sustained_pull": (
         {"speed_kmh": speed_change(1.8, 14.0, 15)},
-        {"speed_kmh": 60.0, "load_percent": ramp((0, 40), (10, 40), (10.2, 95), (19.4, 95), (19.6, 40), (40, 40))},
-        {"speed_kmh": 60.0, "load_percent": ramp((0, 40), (10, 40), (10.2, 95), (16.4, 95), (16.6, 40), (40, 40))},
+        {
+            "speed_kmh": 60.0,
+            "load_percent": ramp((0, 40), (10, 40), (10.2, 95), (19.4, 95), (19.6, 40), (40, 40)),
+        },
+        {
+            "speed_kmh": 60.0,
+            "load_percent": ramp((0, 40), (10, 40), (10.2, 95), (16.4, 95), (16.6, 40), (40, 40)),
+        },
     ),
     "idling": (
         {"speed_kmh": 0.0, "rpm": 800.0, "_seconds": 300},
@@ -82,7 +88,10 @@ CASES = {
     ),
     "overheating": (
         {"speed_kmh": 40.0, "coolant_temp_c": ramp((0, 90), (20, 120), (50, 120))},
-        {"speed_kmh": 40.0, "coolant_temp_c": ramp((0, 108), (10, 112), (22, 112), (30, 100), (50, 90))},
+        {
+            "speed_kmh": 40.0,
+            "coolant_temp_c": ramp((0, 108), (10, 112), (22, 112), (30, 100), (50, 90)),
+        },
         {"speed_kmh": 40.0, "coolant_temp_c": 111.0},
     ),
 }
@@ -132,9 +141,10 @@ def test_crawling_in_a_yard_is_not_harsh():
 
 
 def test_cold_fast_idle_at_a_standstill_is_not_the_drivers():
-    assert events(
-        recording(40, speed_kmh=0.0, rpm=2600.0, coolant_temp_c=15.0), "cold_engine_revving"
-    ) == []
+    assert (
+        events(recording(40, speed_kmh=0.0, rpm=2600.0, coolant_temp_c=15.0), "cold_engine_revving")
+        == []
+    )
 
 
 def test_two_brakings_within_the_merge_gap_are_one():

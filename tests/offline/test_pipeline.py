@@ -43,9 +43,7 @@ def scored(road_context: bool = True) -> Scored:
 def test_shifting_a_trip_in_time_changes_nothing():
     samples, labels = trip()
     by_ns = 987_654_321_012
-    later = {
-        name: replace(one, t_mono_ns=one.t_mono_ns + by_ns) for name, one in samples.items()
-    }
+    later = {name: replace(one, t_mono_ns=one.t_mono_ns + by_ns) for name, one in samples.items()}
     later_labels = replace(labels, t_mono_ns=labels.t_mono_ns + by_ns)
     one, two = scored(), score_samples(later, None, later_labels, CAR)
     assert one.verdicts == two.verdicts

@@ -43,9 +43,7 @@ def verdict(kind: EventKind, severity: float, outcome: Outcome = Outcome.KEPT) -
     cost = CAR.events.of(kind).points * severity
     kept = outcome is Outcome.KEPT
     event = Event(kind, 10.0, 14.0, 1.0, 1.0, "", severity)
-    return Verdict(
-        event, outcome, "", "", None, None, (), None, cost * kept, cost * (not kept), ""
-    )
+    return Verdict(event, outcome, "", "", None, None, (), None, cost * kept, cost * (not kept), "")
 
 
 def test_the_worked_example_of_the_documentation():
