@@ -86,7 +86,7 @@ def main() -> None:
         try:
             for number in range(trials):
                 closing = chance.random() < 0.2
-                after_s = chance.uniform(0.5, 9.0)
+                after_s = chance.uniform(0.5, 7.0)
                 outcome = trial(folder, video, adapter.url, source, after_s, closing, chance)
                 outcomes.append(outcome)
                 if outcome.wrong or not outcome.recovered or number % 20 == 19:
