@@ -113,7 +113,6 @@ class VideoFrames:
         sequence: str = "",
         rows: Frames | None = None,
     ) -> None:
-        self._path = path
         self._sequence = sequence or path.name
         self._index = video.index_video(path)
         if rows is None:
@@ -139,7 +138,7 @@ class VideoFrames:
         pictures = video.pictures(self._index, self._positions)
         for known, wanted, (_, picture) in zip(self._chosen, self._wanted, pictures, strict=True):
             yield Frame(
-                self._path.name,
+                self._sequence,
                 self._sequence,
                 int(self._number[known]),
                 int(self._t_ns[known]),

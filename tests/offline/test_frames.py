@@ -196,7 +196,7 @@ def test_the_video_of_a_trip_shows_the_same_as_its_stills(trip: Trip) -> None:
     stills = {frame.index: frame for frame in StillsOfTrip(trip).frames()}
     for frame in VideoOfTrip(trip).frames():
         other = stills[frame.index]
-        assert frame.t_ns == other.t_ns
+        assert (frame.t_ns, frame.source) == (other.t_ns, trip.path.name)
         assert frame.plane is not None
         assert other.plane is not None
         assert np.abs(frame.plane.astype(int) - other.plane).mean() < 3
