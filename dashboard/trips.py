@@ -39,7 +39,7 @@ _COLUMNS: Final[list[dict[str, Any]]] = [
         "headerName": "Driver",
         "sortable": True,
         "filter": "agTextColumnFilter",
-        "minWidth": 130,
+        "minWidth": 160,
         "flex": 2,
     },
     {
