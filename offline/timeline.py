@@ -27,6 +27,13 @@ ENGINE_ON_RPM = 300.0
 MOVING_KMH = 1.0
 
 
+SLOW_LOG_S = 1.2
+"""Slower logs than this come from phone apps that may repeat rows."""
+
+Series = tuple[NDArray[np.int64], NDArray[np.float64]]
+"""Times (ns) and known values of a signal, in order of time."""
+
+
 class SampleSeries(Protocol):
     """One signal's samples, as `onboard.trip.Samples` has them."""
 
@@ -80,7 +87,7 @@ def build_timeline(
         If there is neither a sample nor a frame.
     """
     series = {name: _clean(samples[name]) for name in SIGNALS if name in samples}
-    series = {name: (t, v) for name, (t, v) in series.items() if t.size}
+    series = _without_repeats({name: (t, v) for name, (t, v) in series.items() if t.size})
     ends = [t[[0, -1]] for t, _ in series.values()]
     if frame_t_mono_ns is not None and len(frame_t_mono_ns):
         ends.append(np.array([np.min(frame_t_mono_ns), np.max(frame_t_mono_ns)]))
@@ -150,6 +157,27 @@ def _clean(samples: SampleSeries) -> tuple[NDArray[np.int64], NDArray[np.float64
     t, value = t[known], value[known]
     order = np.argsort(t, kind="stable")
     return t[order], value[order]
+
+
+def _without_repeats(series: dict[str, Series]) -> dict[str, Series]:
+    """Drop rows of a slow log that repeat the row before instead of a new reading.
+
+    Phone apps write a row at each tick, answered or not. On the move the engine never turns at
+    the same quarter of a revolution twice, so a row with the same engine speed and the same
+    vehicle speed is the old one again, and would show as a pause before a jump.
+    """
+    if "rpm" not in series or "speed_kmh" not in series:
+        return series
+    (t, rpm), (speed_t, speed) = series["rpm"], series["speed_kmh"]
+    in_rows = t.size > 1 and np.array_equal(t, speed_t)
+    if not in_rows or np.median(np.diff(t)) <= SLOW_LOG_S * 1e9:
+        return series
+    repeated = np.concatenate([[False], (np.diff(rpm) == 0) & (np.diff(speed) == 0)]) & (speed > 0)
+    return {
+        **series,
+        "rpm": (t[~repeated], rpm[~repeated]),
+        "speed_kmh": (t[~repeated], speed[~repeated]),
+    }
 
 
 def _latest(

@@ -128,3 +128,14 @@ def test_nothing_to_score_is_an_error():
 def test_approaching_a_stop_is_never_negative_speed():
     timeline = build_timeline(recording(40, speed_kmh=ramp((0, 60), (15, 60), (20, 0), (40, 0))))
     assert np.nanmin(column(timeline, "speed_smooth_kmh")) >= 0.0
+
+
+def test_a_repeated_row_of_a_slow_log_is_no_new_reading():
+    t = np.arange(0, 60, 1.8)
+    kmh = np.round(30 + 4.0 * t / 1.8)
+    rpm = kmh * 40 + 0.25
+    kmh[10], rpm[10] = kmh[9], rpm[9]
+    samples = {"speed_kmh": series(t, kmh), "rpm": series(t, rpm)}
+    accel = column(build_timeline(samples), "accel_mps2")
+    true = 4.0 / 3.6 / 1.8
+    assert np.nanmax(accel[20:-20]) < true + 0.15
