@@ -34,6 +34,8 @@ class Head:
         networks", 2017).
     undetermined_below : float
         A frame whose best probability is below is undetermined for this head.
+    prior : tuple of float
+        Class shares of the frames that the temperature was fitted on; empty for equal shares.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Head:
     output: str
     temperature: float
     undetermined_below: float
+    prior: tuple[float, ...] = ()
 
 
 class Classifier:
@@ -58,7 +61,8 @@ class Classifier:
     Attributes
     ----------
     name, version, sha256 : str
-        From the card; the hash is that of the network file and was checked.
+        The hash is that of `model.json`: it holds the network file's own, which is checked, and
+        the temperatures and thresholds, on which results depend as much.
     heads : dict of str to Head
         In the order of the card.
     runtime : str
@@ -78,10 +82,10 @@ class Classifier:
         card = _read_card(folder)
         self.name: str = card["name"]
         self.version: str = card["version"]
-        self.sha256: str = card["sha256"]
+        self.sha256 = hashlib.sha256((folder / MODEL_FILE).read_bytes()).hexdigest()
         self.heads: dict[str, Head] = {head.name: head for head in card["heads"]}
         path = folder / card["file"]
-        _check_content(path, self.sha256)
+        _check_content(path, card["sha256"])
         self._engine = load(path, runtime=runtime, threads=threads)
         self.runtime = self._engine.runtime
         self._check_form(path)
@@ -195,6 +199,7 @@ def _read_card(folder: Path) -> dict[str, Any]:
                 output=str(entry["output"]),
                 temperature=float(entry["temperature"]),
                 undetermined_below=float(entry["undetermined_below"]),
+                prior=tuple(float(share) for share in entry.get("prior", ())),
             )
             for entry in card["heads"]
         ]
@@ -205,6 +210,11 @@ def _read_card(folder: Path) -> dict[str, Any]:
         raise ModelError(f"{path} is damaged or foreign: {_what(problem)}") from problem
     if not heads or any(not head.classes or not head.temperature > 0 for head in heads):
         raise ModelError(f"{path} is damaged: a head without classes or temperature")
+    if any(
+        head.prior and (len(head.prior) != len(head.classes) or min(head.prior) <= 0)
+        for head in heads
+    ):
+        raise ModelError(f"{path} is damaged: a head's prior needs a share above 0 for every class")
     if Path(result["file"]).name != result["file"]:
         raise ModelError(f"{path} names a network outside its folder: {result['file']!r}")
     return {**result, "heads": heads}

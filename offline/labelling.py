@@ -117,6 +117,8 @@ def label_trip(
         course_threshold=classifier.heads["course"].undetermined_below,
         model_name=classifier.name,
         model_sha256=classifier.sha256,
+        slope_prior=classifier.heads["slope"].prior,
+        course_prior=classifier.heads["course"].prior,
     )
 
 

@@ -26,6 +26,9 @@ class SceneLabels:
         Confidence under which the model's card says that a head is undetermined.
     model_name, model_sha256 : str
         Which network spoke.
+    slope_prior, course_prior : tuple of float, optional
+        Class shares under which the probabilities are calibrated; what a frame says is its
+        probabilities over these. Empty for equal shares.
     yaw_rate_rad_s : ndarray of float32, shape (n,), optional
         Yaw rate seen in the pictures, left positive, NaN where it could not be told.
     """
@@ -38,6 +41,8 @@ class SceneLabels:
     course_threshold: float
     model_name: str
     model_sha256: str
+    slope_prior: tuple[float, ...] = ()
+    course_prior: tuple[float, ...] = ()
     yaw_rate_rad_s: NDArray[np.float32] | None = field(default=None)
 
     def __len__(self) -> int:

@@ -42,12 +42,16 @@ YAW_MIN_SPEED_MPS = 3.0
 def camera(
     timeline: pd.DataFrame, labels: SceneLabels, cells: Cells, rule: FusionRule
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Log-likelihood of the slopes, shape (k, 3), and of the courses, shape (k, 4)."""
+    """Log-likelihood of the slopes, shape (k, 3), and of the courses, shape (k, 4).
+
+    By Bayes' rule a picture's likelihood is the network's probability over the class's share
+    where it was calibrated: a network that only repeats those shares says nothing.
+    """
     distance = column(timeline, "distance_m")
     heads = []
-    for p, names, ahead_m in (
-        (labels.p_slope, SLOPES, SLOPE_AHEAD_M),
-        (labels.p_course, COURSES, COURSE_AHEAD_M),
+    for p, names, ahead_m, shares in (
+        (labels.p_slope, SLOPES, SLOPE_AHEAD_M, labels.slope_prior),
+        (labels.p_course, COURSES, COURSE_AHEAD_M, labels.course_prior),
     ):
         total = np.zeros((len(cells), len(names)))
         point = points_shown(timeline, labels, ahead_m)
@@ -57,6 +61,9 @@ def camera(
             moved = np.diff(distance[point], prepend=-np.inf)
             weight = np.minimum(moved / rule.frame_correlation_m, 1.0)
             n = len(names)
+            if shares:
+                p_used = p_used / np.asarray(shares)
+                p_used /= p_used.sum(axis=1, keepdims=True)
             trusted = rule.camera_trust * p_used + (1 - rule.camera_trust) / n
             log_likelihood = weight[:, None] * np.log(n * trusted)
             cell = cells.of_point[point]
