@@ -173,6 +173,8 @@ class Recorder:
             vehicle_class=settings.vehicle.vehicle_class,
             origin=self._origin(),
         )
+        # Camera and adapter must not wait while a slow disk syncs.
+        self._writer.committed_elsewhere = True
         if self._vin:
             self._writer.set_vin(self._vin)
         self._journal(MAIN, f"trip {self._writer.trip_id} begins: {why}")

@@ -69,6 +69,9 @@ class TripWriter:
         self._database_mutex = threading.Lock()
         self._committed_at = time.monotonic()
         self._closed = False
+        self.committed_elsewhere = False
+        """Set where another thread calls `commit` all the time, so that whoever adds a row need
+        not wait for the disk."""
 
     @classmethod
     def create(
@@ -311,9 +314,9 @@ class TripWriter:
         with self._rows_mutex:
             self._pending[table].append(row)
             self._pending_rows += 1
-            due = (
-                self._pending_rows >= MOST_PENDING_ROWS // 10
-                or time.monotonic() - self._committed_at >= COMMIT_EVERY_S
+            due = self._pending_rows >= MOST_PENDING_ROWS // 10 or (
+                not self.committed_elsewhere
+                and time.monotonic() - self._committed_at >= COMMIT_EVERY_S
             )
         if due:
             # The rows are kept and the next commit tries again; whoever commits on purpose hears

@@ -2,8 +2,7 @@
 
 MPEG-TS needs no index and no trailer, so a file that was cut off anywhere plays to its last
 packet; with `flush_packets=1` a killed process loses nothing it had handed over. A power cut
-loses what the kernel had not written back, so the file is synced once a second from outside
-(`sync`).
+loses what the kernel had not written back, so the file is synced once a second by another thread.
 """
 
 from __future__ import annotations
@@ -121,9 +120,9 @@ class VideoFile:
         for packet in self._stream.encode(picture):
             self._sink.mux_one(packet)
 
-    def sync(self) -> None:
-        """Have the kernel write to the disk what it holds of this file."""
-        os.fdatasync(self._descriptor)
+    def descriptor(self) -> int:
+        """A descriptor of its own for whoever syncs the file, to be closed by them."""
+        return os.dup(self._descriptor)
 
     def close(self) -> None:
         """End the file; where the disk was full, half a picture at its end is cut off.
@@ -135,7 +134,6 @@ class VideoFile:
         """
         try:
             self._sink.close()
-            self.sync()
         finally:
             os.close(self._descriptor)
             if self._torn:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -69,6 +70,7 @@ class VideoRecorder:
         self._finished = False
         self._file: VideoFile | None = None
         self._file_mutex = threading.Lock()
+        self._to_sync: list[int] = []
         self._segment = 0
         self._index = 0
         self._still_due_ns = 0
@@ -102,10 +104,16 @@ class VideoRecorder:
         return changed
 
     def sync(self) -> None:
-        """Have the current file written to the disk."""
+        """Have what was written reach the disk; called by a thread that may wait for it."""
         with self._file_mutex:
+            descriptors, self._to_sync = self._to_sync, []
             if self._file is not None:
-                self._file.sync()
+                descriptors.append(self._file.descriptor())
+        for descriptor in descriptors:
+            try:
+                os.fdatasync(descriptor)
+            finally:
+                os.close(descriptor)
 
     def stop(self) -> None:
         """Stop, write what is waiting, end the file."""
@@ -115,6 +123,8 @@ class VideoRecorder:
         for thread in self._threads:
             thread.join(10)
             self._health.retire(thread.name)
+        with suppress(OSError):
+            self.sync()
 
     # Camera side.
 
@@ -247,6 +257,7 @@ class VideoRecorder:
             if file is None:
                 return
             self._segment += 1
+            self._to_sync.append(file.descriptor())
             try:
                 file.close()
             except OSError as problem:
