@@ -258,7 +258,11 @@ def kill_coordinator(campaign: Campaign) -> Report:
         score = campaign.score()
         wanted = trips * (round_ + 1) // (kills + 1)
         deadline_s = time.monotonic() + 300
-        while _stored(campaign.results) < wanted and time.monotonic() < deadline_s:
+        while (
+            _stored(campaign.results) < wanted
+            and score.poll() is None
+            and time.monotonic() < deadline_s
+        ):
             time.sleep(0.05)
         below = descendants(score.pid)
         score.kill()
@@ -377,7 +381,11 @@ def dask_cluster(campaign: Campaign) -> Report:
         ]  # fmt: skip
         score = campaign.score("--scheduler", address)
         deadline_s = time.monotonic() + 300
-        while _stored(campaign.results) < trips // 4 and time.monotonic() < deadline_s:
+        while (
+            _stored(campaign.results) < trips // 4
+            and score.poll() is None
+            and time.monotonic() < deadline_s
+        ):
             time.sleep(0.05)
         victim = running[1]
         # The nanny first, or it starts another.

@@ -41,8 +41,14 @@ def generate(store: ResultStore, trips: int, seed: int) -> tuple[int, int]:
     Art of Computer Programming 3, 6.4), so that both databases hold the same fleet.
     """
     drivers, vehicles = max(2, trips // 500), max(1, trips // 1000)
+    # Rows first and indexes after: a tenth of the time of keeping them while filling.
+    indexes = [index for table in s.metadata.sorted_tables for index in table.indexes]
     with store.transaction() as connection:
         lite = connection.dialect.name == "sqlite"
+        for index in indexes:
+            index.drop(connection)
+        if lite:
+            connection.exec_driver_sql("PRAGMA cache_size = -1000000")
 
         def padded(number: str, digits: int) -> str:
             return f"printf('%0{digits}d', {number})" if lite else (
@@ -120,8 +126,12 @@ def generate(store: ResultStore, trips: int, seed: int) -> tuple[int, int]:
                 frames="'[1, 2]'", sensors_agree=true, points="4.0", points_spared="0.0",
                 sentence="'Generated for measurement.'",
             )  # fmt: skip
+        for index in indexes:
+            index.create(connection)
         summaries.rebuild(connection)
         connection.exec_driver_sql("ANALYZE")
+        if lite:
+            connection.exec_driver_sql("PRAGMA cache_size = -65536")
     return drivers, vehicles
 
 

@@ -8,6 +8,7 @@ Encryption is Dask's own (`tls://…` with `distributed.comm.tls` in its configu
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable, Generator, Iterable
 from itertools import islice
 from typing import Any, Final
@@ -26,13 +27,16 @@ TASKS_A_THREAD: Final = 3
 """Tasks sent ahead for every thread of the cluster: enough that none waits for the network."""
 
 
-def attempt_within(
-    function: Callable[[Any], Any], task: Any, limits: Limits
-) -> tuple[Any, Failure | None]:
-    """Run a task on a cluster's worker, which ends if the task takes more than its limits."""
+def attempt_within(work: bytes, limits: Limits) -> tuple[Any, Failure | None]:
+    """Run pickled work on a cluster's worker, which ends if it takes more than its limits.
+
+    The work travels as bytes, so that the scheduler, which reads all that passes through it,
+    need not import what scores a trip.
+    """
     watchdog = watch_process(limits.memory_mb)
     watchdog.allow(limits.timeout_s)
     try:
+        function, task = pickle.loads(work)
         return attempt(function, task)
     finally:
         watchdog.allow(None)
@@ -61,7 +65,7 @@ class Cluster:
                 "--scheduler needs Dask: pip install 'gradewise[cluster]'"
             ) from None
         try:
-            self._client = Client(address, timeout=10, set_as_default=False)
+            self._client = Client(address, timeout=30)
         except (OSError, TimeoutError, ValueError, TypeError) as problem:
             raise StoreError(f"no Dask scheduler answers at {address}: {problem}") from None
         self._limits = limits
@@ -86,9 +90,8 @@ class Cluster:
         sent: dict[Any, tuple[Any, int]] = {}
 
         def send(task: Any, number: int) -> Any:
-            future = self._client.submit(
-                attempt_within, function, task, self._limits, pure=False, retries=0
-            )
+            work = pickle.dumps((function, task))
+            future = self._client.submit(attempt_within, work, self._limits, pure=False)
             sent[future] = (task, number)
             return future
 

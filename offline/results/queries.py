@@ -51,14 +51,32 @@ def list_trips(
         raise StoreError(f"trips cannot be sorted by {order!r}: use one of {', '.join(ORDERS)}")
     column: sa.ColumnElement = _SORT[name]
     direction = column.desc() if order.startswith("-") else column.asc()
-    query = (
+    conditions = _conditions(wanted)
+    # Two questions and no NULLS LAST: PostgreSQL would sort the whole table for that.
+    valued = [*conditions, column.is_not(None)]
+    found = (
         sa.select(*_TRIP_ROW)
-        .where(*_conditions(wanted))
-        .order_by(direction.nulls_last(), schema.trips.c.trip_id)
+        .where(*valued)
+        .order_by(direction, schema.trips.c.trip_id)
         .limit(limit)
         .offset(offset)
     )
-    return [TripRow(**row._mapping) for row in connection.execute(query)]
+    rows = [TripRow(**row._mapping) for row in connection.execute(found)]
+    if limit is not None and len(rows) >= limit:
+        return rows
+    if not rows and offset:
+        count = sa.select(sa.func.count()).select_from(schema.trips).where(*valued)
+        offset -= int(connection.execute(count).scalar_one())
+    else:
+        offset = 0
+    rest = (
+        sa.select(*_TRIP_ROW)
+        .where(*conditions, column.is_(None))
+        .order_by(schema.trips.c.trip_id)
+        .limit(None if limit is None else limit - len(rows))
+        .offset(max(0, offset))
+    )
+    return rows + [TripRow(**row._mapping) for row in connection.execute(rest)]
 
 
 def count_trips(connection: sa.Connection, wanted: TripFilter) -> int:
