@@ -53,20 +53,22 @@ def posterior(
     step = transition(rule)
     prior = np.kron(SLOPE_PRIOR, COURSE_PRIOR)
     likelihood = np.exp(log_likelihood - log_likelihood.max(axis=1, keepdims=True))
+    # One small product a cell and direction: what matters is to make few numpy calls.
+    ones = np.ones(prior.size)
+    gaps = after_gap.tolist()
     forward = np.empty_like(likelihood)
     state = prior
     for i in range(k):
-        state = prior if i == 0 or after_gap[i] else state @ step
-        state = state * likelihood[i]
-        state = state / state.sum()
+        state = prior * likelihood[i] if i == 0 or gaps[i] else (state @ step) * likelihood[i]
+        state *= 1.0 / state.dot(ones)
         forward[i] = state
-    back = np.ones(likelihood.shape[1])
-    found = np.empty_like(likelihood)
-    back_step = step.T
+    backward = np.empty_like(likelihood)
+    back, back_step = ones, np.ascontiguousarray(step.T)
     for i in range(k - 1, -1, -1):
-        found[i] = forward[i] * back
-        back = np.ones_like(back) if after_gap[i] else (likelihood[i] * back) @ back_step
-        back = back / back.sum()
+        backward[i] = back
+        back = ones if gaps[i] else (likelihood[i] * back) @ back_step
+        back = back * (1.0 / back.dot(ones))
+    found = forward * backward
     return found / found.sum(axis=1, keepdims=True)
 
 
