@@ -5,7 +5,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 DEMO := demo
 STORE := sqlite:///$(DEMO)/gradewise.sqlite
-APT_TEST := chromium ffmpeg postgresql libegl1 libgl1-mesa-dri
+GSTREAMER := python3-gi gir1.2-gstreamer-1.0 gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base \
+  gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
 
 .PHONY: help demo dashboard test lint types imports system clean
 .DELETE_ON_ERROR:
@@ -52,7 +53,7 @@ dashboard: .venv/demo-installed
 	@test -f $(DEMO)/gradewise.sqlite || $(MAKE) --no-print-directory demo
 	@$(BIN)/gradewise-dashboard serve --store $(STORE) --results $(DEMO)/results
 
-# Debian's browser, video tools, database and software OpenGL: the tests drive real ones.
+# Debian's browser, video tools and servers, database and software OpenGL: the tests drive real ones.
 system:
 	@missing=; \
 	command -v chromium >/dev/null || missing="$$missing chromium"; \
@@ -60,6 +61,8 @@ system:
 	ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing="$$missing postgresql"; \
 	ldconfig -p | grep -q libEGL.so.1 || missing="$$missing libegl1"; \
 	ls /usr/lib/*/dri/swrast_dri.so >/dev/null 2>&1 || missing="$$missing libgl1-mesa-dri"; \
+	/usr/bin/python3 -c 'import gi; gi.require_version("GstRtspServer", "1.0")' 2>/dev/null \
+	  || missing="$$missing $(GSTREAMER)"; \
 	test -z "$$missing" && exit 0; \
 	if [ "$$(id -u)" = 0 ]; then sudo=; else sudo="sudo -n"; fi; \
 	echo "Installing from Debian:$$missing"; \
