@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -76,6 +77,23 @@ class Health:
                 },
                 "counters": dict(sorted(self._counters.items())),
             }
+
+
+@dataclass(slots=True)
+class Rates:
+    """Events a second, over about the last five seconds."""
+
+    _seen: dict[str, list[tuple[float, int]]] = field(default_factory=dict)
+
+    def update(self, name: str, count: int) -> float:
+        """Take in a count so far; returns how fast it grows."""
+        now = time.monotonic()
+        seen = self._seen.setdefault(name, [])
+        seen.append((now, count))
+        while len(seen) > 2 and now - seen[0][0] > 5.0:
+            seen.pop(0)
+        span = seen[-1][0] - seen[0][0]
+        return round((seen[-1][1] - seen[0][1]) / span, 2) if span > 0 else 0.0
 
 
 def write_status(folder: Path, status: Mapping[str, Any]) -> None:

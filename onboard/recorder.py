@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,12 +14,13 @@ from onboard.camera import CameraRequest, is_file
 from onboard.disk import Limits, free_bytes, make_room, sweep
 from onboard.emulator import DESCRIPTION
 from onboard.errors import TripError
-from onboard.health import Health, ServiceManager, write_prometheus, write_status
+from onboard.health import Health, Rates, ServiceManager, write_prometheus, write_status
 from onboard.ignition import Ignition
 from onboard.obdlink import ObdLink, ObdRequest
 from onboard.recovery import recover
 from onboard.settings import Settings
 from onboard.trip import find_trips
+from onboard.tripclock import read_clocks
 from onboard.tripwriter import TripWriteError, TripWriter
 from onboard.videorecorder import VideoOptions, VideoRecorder
 
@@ -38,22 +39,6 @@ class RunOptions:
     real_time: bool = True
 
 
-@dataclass(slots=True)
-class _Rates:
-    """Events a second, over about the last five seconds."""
-
-    _seen: dict[str, list[tuple[float, int]]] = field(default_factory=dict)
-
-    def update(self, name: str, count: int) -> float:
-        now = time.monotonic()
-        seen = self._seen.setdefault(name, [])
-        seen.append((now, count))
-        while len(seen) > 2 and now - seen[0][0] > 5.0:
-            seen.pop(0)
-        span = seen[-1][0] - seen[0][0]
-        return round((seen[-1][1] - seen[0][1]) / span, 2) if span > 0 else 0.0
-
-
 class Recorder:
     """Records trips until it is told to stop."""
 
@@ -70,7 +55,7 @@ class Recorder:
         self._refused = False
         self._driver = ""
         self._latest: dict[str, tuple[int, float]] = {}
-        self._rates = _Rates()
+        self._rates = Rates()
         trip = settings.trip
         self._ignition = Ignition(
             trip.end_after_off_s, trip.end_after_stopped_s, trip.end_after_lost_s
@@ -346,7 +331,7 @@ class Recorder:
 
     def _add_clock(self) -> None:
         assert self._writer is not None
-        mono, boot, utc = _three_clocks()
+        mono, boot, utc = read_clocks()
         self._writer.add_clock(mono, boot, utc, self._boot_id)
 
     def _signed_in(self) -> str:
@@ -389,20 +374,3 @@ class Recorder:
         except OSError as problem:
             self._health.count(f"{part}_failures")
             self._health.say(part, str(problem))
-
-
-def _three_clocks() -> tuple[int, int, int]:
-    """Monotonic, boot time and UTC of the same moment, in nanoseconds.
-
-    Read between two readings of the monotonic clock; of three tries the tightest counts.
-    """
-    best: tuple[int, int, int, int] | None = None
-    for _ in range(3):
-        before = time.monotonic_ns()
-        boot = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-        utc = time.time_ns()
-        after = time.monotonic_ns()
-        if best is None or after - before < best[0]:
-            best = (after - before, (before + after) // 2, boot, utc)
-    assert best is not None
-    return best[1:]

@@ -62,6 +62,7 @@ class VideoRecorder:
         self._journal = journal
         self._health = health
         self._queue: deque[Picture] = deque()
+        self._busy = False
         self._longest = max(2, round(QUEUE_S * request.fps))
         self._arrived = threading.Condition()
         self._stopping = threading.Event()
@@ -154,7 +155,15 @@ class VideoRecorder:
                 while not self._stopping.wait(0.5):
                     self._health.beat(CAPTURE)
             finally:
+                self._let_go()
                 camera.close()
+
+    def _let_go(self) -> None:
+        """Wait until no picture of the camera is in use: its packets need it open."""
+        with self._arrived:
+            self._arrived.wait_for(lambda: not self._queue and not self._busy, timeout=2.0)
+            self._health.count("frames_dropped", len(self._queue))
+            self._queue.clear()
 
     def _lose(self, lost: bool, problem: str) -> bool:
         if not lost:
@@ -177,7 +186,7 @@ class VideoRecorder:
                 # What refers to a dropped picture cannot be shown.
                 self._broken = self._broken or oldest.packet is not None
             self._queue.append(picture)
-            self._arrived.notify()
+            self._arrived.notify_all()
 
     # Disk side.
 
@@ -191,8 +200,12 @@ class VideoRecorder:
                     self._arrived.wait(0.5)
                     continue
                 picture = self._queue.popleft()
-                self._arrived.notify()
+                self._busy = True
+                self._arrived.notify_all()
             self._write(picture)
+            with self._arrived:
+                self._busy = False
+                self._arrived.notify_all()
         self._end_file()
 
     def _write(self, picture: Picture) -> None:
