@@ -8,7 +8,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from ai_edge_litert.interpreter import Interpreter
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from numpy.typing import NDArray
 
 from offline.errors import ModelError
@@ -35,7 +35,12 @@ class ActivationMaps:
     """
 
     def __init__(self, network: Path, outputs: dict[str, str]) -> None:
-        self._interpreter = Interpreter(str(network), experimental_preserve_all_tensors=True)
+        # The plain kernels keep every tensor readable; a delegate would fuse them away.
+        self._interpreter = Interpreter(
+            str(network),
+            experimental_preserve_all_tensors=True,
+            experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+        )
         self._interpreter.allocate_tensors()
         tensors = {d["index"]: d for d in self._interpreter.get_tensor_details()}
         operations = self._interpreter._get_ops_details()

@@ -11,6 +11,12 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
 BINS: Final = 10
+RIGHT_SHARE: Final = 0.8
+"""Share of decided frames that must be right for a head's answers to be used."""
+UNSURE_THRESHOLD: Final = 0.95
+"""Threshold of a head that reaches `RIGHT_SHARE` nowhere: it nearly always abstains."""
+FEWEST_DECIDED: Final = 20
+"""Frames below which a share says nothing."""
 
 Array = NDArray[np.float64]
 
@@ -39,6 +45,39 @@ def fit_temperature(logits: NDArray[np.floating], targets: NDArray[np.floating])
 
     found = minimize_scalar(loss, bounds=(np.log(0.1), np.log(10.0)), method="bounded")
     return float(np.exp(found.x))
+
+
+def decision_threshold(probabilities: NDArray[np.floating], truth: NDArray[np.int64]) -> float:
+    """Confidence below which a head's answer should not be used.
+
+    The smallest threshold at which, on validation frames, the answers left are right for most of
+    every class (mean recall over classes) or each answer given is right that often; where none
+    is, `UNSURE_THRESHOLD`.
+
+    Parameters
+    ----------
+    probabilities : ndarray, shape (n, classes)
+    truth : ndarray of int64, shape (n,)
+        Class of every frame; none may be -1.
+    """
+    best = np.asarray(probabilities).max(axis=1)
+    guess = np.asarray(probabilities).argmax(axis=1)
+    classes = np.unique(truth)
+    for threshold in np.arange(0.5, UNSURE_THRESHOLD, 0.01):
+        kept = best >= threshold
+        if kept.sum() < FEWEST_DECIDED:
+            break
+        recalls = [
+            float((guess[kept & (truth == k)] == k).mean()) if (kept & (truth == k)).any() else 0.0
+            for k in classes
+        ]
+        precisions = [float((truth[kept & (guess == k)] == k).mean())
+                      for k in np.unique(guess[kept])]  # fmt: skip
+        # A head that gives one answer only is right often by saying nothing: it decides nothing.
+        several = len(precisions) > 1
+        if np.mean(recalls) >= RIGHT_SHARE or (several and min(precisions) >= RIGHT_SHARE):
+            return round(float(threshold), 2)
+    return UNSURE_THRESHOLD
 
 
 @dataclass(frozen=True)

@@ -160,8 +160,12 @@ class TrainingConfig(_Strict):
     validate_every: int = Field(default=500, gt=0)
     patience: int = Field(default=8, gt=0, description="Validations without gain that end a stage.")
     calibration_frames: int = Field(default=400, gt=0, description="Frames that set int8 ranges.")
-    undetermined_below: float = Field(
-        default=0.5, ge=0, lt=1, description="A head's best probability below this is undetermined."
+    undetermined_below: float | None = Field(
+        default=None,
+        ge=0,
+        lt=1,
+        description="A head's best probability below this is undetermined; by default found on "
+        "validation frames (`calibration.decision_threshold`).",
     )
     seed: int = 0
     work: Path = Field(

@@ -52,7 +52,12 @@ def quantize_and_calibrate(
         known = truth >= 0
         joined = {kind: np.concatenate([each[head] for each in v]) for kind, v in logits.items()}
         temperature = calibration.fit_temperature(joined["int8"][known], targets[known])
-        heads[head] = HeadRelease(classes, temperature, config.undetermined_below)
+        p = calibration.softmax(joined["int8"][known], temperature)
+        threshold = config.undetermined_below
+        if threshold is None:
+            threshold = calibration.decision_threshold(p, truth[known])
+        prior = np.bincount(truth[known], minlength=len(classes)) / known.sum()
+        heads[head] = HeadRelease(classes, temperature, threshold, prior.tolist())
         for kind, values in joined.items():
             p = calibration.softmax(values, temperature)
             scores[kind][head] = score_head(classes, truth, p)
@@ -95,6 +100,9 @@ def write_release(
         "single_frame": config.single_frame,
         "seed": config.seed,
         "temperatures": {head: round(r.temperature, 4) for head, r in finished.heads.items()},
+        "undetermined_below": {
+            head: round(r.undetermined_below, 4) for head, r in finished.heads.items()
+        },
         "int8_against_float_on_validation": {
             head: {
                 "int8_macro_f1": round(score.macro_f1, 4),

@@ -29,11 +29,15 @@ class HeadRelease:
         networks", 2017).
     undetermined_below : float
         A frame whose best probability is below is undetermined for this head.
+    prior : sequence of float
+        Share of each class among the frames that the temperature was fitted on: what the
+        probabilities say before anything is seen. Fusion divides by it.
     """
 
     classes: Sequence[str]
     temperature: float
     undetermined_below: float
+    prior: Sequence[float]
 
 
 def write_model(
@@ -69,6 +73,7 @@ def write_model(
                 "output": outputs[head],
                 "temperature": round(float(release.temperature), 4),
                 "undetermined_below": round(float(release.undetermined_below), 4),
+                "prior": [round(float(share), 4) for share in release.prior],
             }
             for head, release in heads.items()
         ],
