@@ -135,6 +135,7 @@ def command(
             from offline.batch.cluster import Cluster
 
             engine = Cluster(scheduler, limits)
+            click.get_current_context().call_on_close(engine.close)
         else:
             from offline.batch.localpool import LocalPool
 
