@@ -195,6 +195,9 @@ def read_road(file: Path) -> RoadFrames:
         The file is damaged or was written by another version.
     """
     try:
+        # NumPy leaves the file open when it is no whole archive.
+        if not zipfile.is_zipfile(file):
+            raise ValueError("incomplete archive")
         with np.load(file) as held:
             return RoadFrames(
                 planes=held["planes"],
@@ -207,7 +210,7 @@ def read_road(file: Path) -> RoadFrames:
                 course=[str(v) for v in held["course"]],
                 setting=str(held["setting"]),
             )
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, EOFError) as error:
         raise InputError(
             f"{file}: no road of a synthetic set ({error}); render it again"
         ) from error
