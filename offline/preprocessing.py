@@ -54,9 +54,7 @@ def plane(still_picture: Image) -> Image:
     """
     if still_picture.ndim == 3:
         still_picture = np.asarray(cv2.cvtColor(still_picture, cv2.COLOR_BGR2GRAY), np.uint8)
-    half = cv2.resize(
-        still_picture, (PLANE_WIDTH, STILL_HEIGHT // 2), interpolation=cv2.INTER_AREA
-    )
+    half = cv2.resize(still_picture, (PLANE_WIDTH, STILL_HEIGHT // 2), interpolation=cv2.INTER_AREA)
     return _padded(np.asarray(half, np.uint8))
 
 
