@@ -48,16 +48,13 @@ def command(
     if out is not None:
         settings = settings.model_copy(update={"release": out})
     try:
-        import tensorflow as tf
+        from offline.training import finishing, trainer
     except ImportError as error:
         raise RuntimeMissingError(
             "training needs TensorFlow: pip install gradewise[train]"
         ) from error
-    from offline.training import finishing, trainer
-
     if threads:
-        tf.config.threading.set_intra_op_parallelism_threads(threads)
-        tf.config.threading.set_inter_op_parallelism_threads(1)
+        trainer.use_threads(threads)
     handler = RichHandler(console=Console(stderr=True), show_path=False)
     logger = logging.getLogger("offline.training")
     logger.setLevel(logging.INFO)

@@ -45,17 +45,19 @@ def camera(
     """Log-likelihood of the slopes, shape (k, 3), and of the courses, shape (k, 4).
 
     By Bayes' rule a picture's likelihood is the network's probability over the class's share
-    where it was calibrated: a network that only repeats those shares says nothing.
+    where it was calibrated: a network that only repeats those shares says nothing. A frame
+    below its head's threshold is undetermined and says nothing either.
     """
     distance = column(timeline, "distance_m")
     heads = []
-    for p, names, ahead_m, shares in (
-        (labels.p_slope, SLOPES, SLOPE_AHEAD_M, labels.slope_prior),
-        (labels.p_course, COURSES, COURSE_AHEAD_M, labels.course_prior),
+    for p, names, ahead_m, shares, threshold in (
+        (labels.p_slope, SLOPES, SLOPE_AHEAD_M, labels.slope_prior, labels.slope_threshold),
+        (labels.p_course, COURSES, COURSE_AHEAD_M, labels.course_prior, labels.course_threshold),
     ):
         total = np.zeros((len(cells), len(names)))
         point = points_shown(timeline, labels, ahead_m)
-        use = (point >= 0) & ~np.isnan(p).any(axis=1)
+        # The maximum of an unreadable picture's row is NaN, which is at least nothing.
+        use = (point >= 0) & (p.max(axis=1) >= threshold)
         if use.any():
             point, p_used = point[use], p[use].astype(np.float64)
             moved = np.diff(distance[point], prepend=-np.inf)

@@ -121,11 +121,12 @@ def markdown(document: Document) -> str:
 
 def _goal_row(document: Document, goal: Mapping[str, Any]) -> list[str]:
     value = reached(document, goal)
-    low, high = goal.get("at_least"), goal.get("at_most")
-    wanted = f"at least {low:g}" if low is not None else f"at most {high:g}"
+    least = "at_least" in goal
+    bound = float(goal["at_least" if least else "at_most"])
+    wanted = f"at {'least' if least else 'most'} {bound:g}"
     if value is None:
         return [goal["text"], goal["section"], wanted, "not measured", "–"]
-    met = value >= low if low is not None else value <= high
+    met = value >= bound if least else value <= bound
     return [goal["text"], goal["section"], wanted, f"{value:.3f}", "yes" if met else "no"]
 
 

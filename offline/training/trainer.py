@@ -23,6 +23,12 @@ log = logging.getLogger(__name__)
 INPUT_SCALE = np.float32(1.0 / 255.0)
 
 
+def use_threads(count: int) -> None:
+    """Set TensorFlow's threads; only before its first operation."""
+    tf.config.threading.set_intra_op_parallelism_threads(count)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+
+
 @dataclass(frozen=True)
 class TrainingData:
     """Frames to learn from and frames to choose and calibrate by."""
