@@ -16,7 +16,11 @@ DOCUMENTS = sorted(
     if not any(part.startswith(".") or part == "node_modules" for part in path.parts)
     and "demo" not in path.relative_to(ROOT).parts
 )
-BENCHMARKS = sorted((ROOT / "benchmarks").glob("[a-z]*.py"))
+BENCHMARKS = sorted(
+    path
+    for path in (ROOT / "benchmarks").glob("[a-z]*.py")
+    if "__main__" in path.read_text(encoding="utf-8")
+)
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 @click.option("--to", "end_s", type=float, default=float("inf"), show_default="its end",
               help="Last second of the video.")  # fmt: skip
 @click.option("--only", metavar="TEXT", help="Only rows of a CSV whose source contains TEXT.")
-@click.option("--threads", type=click.IntRange(1), default=1, show_default=True)
+@click.option("--threads", type=click.IntRange(1), default=1, show_default=True,
+              help="Threads of the network.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print all figures as JSON.")
 @click.option("--html", "html_folder", type=click.Path(path_type=Path, file_okay=False),
               help="Write a page with figures and the worst mistakes here.")  # fmt: skip

@@ -91,7 +91,11 @@ def test_a_missing_network_is_named(model: Path) -> None:
         (lambda card: card["heads"][0].update(temperature="warm"), "damaged or foreign"),
         (lambda card: card["heads"][0].update(temperature=0), "temperature"),
         (lambda card: card["heads"][0].update(output="elsewhere"), "belongs to another network"),
-        (lambda card: card["heads"][0].update(classes=["a", "b"]), "belongs to another network"),
+        (
+            lambda card: card["heads"][0].update(classes=["a", "b"], prior=[]),
+            "belongs to another network",
+        ),
+        (lambda card: card["heads"][0].update(prior=[0.5, 0.5]), "a share above 0 for every"),
     ],
 )
 def test_a_card_that_does_not_fit_is_refused(model: Path, edit: Change, message: str) -> None:
