@@ -23,6 +23,14 @@ QUIET = (
 )  # fmt: skip
 
 
+def _wait_until(tab: Page, condition: str) -> None:
+    # `wait_for_function` evaluates in the page, which its security policy rightly forbids.
+    end = time.monotonic() + 30
+    while not tab.evaluate(condition):
+        assert time.monotonic() < end, condition
+        tab.wait_for_timeout(50)
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -105,8 +113,12 @@ def on_trip_page(page: Page) -> dict[str, float]:
         page.goto(f"/trips/{FULL}")
     page.wait_for_selector("#traces .scatterlayer .trace path.js-line")
     # The first drag layer is that of the road strip; the second is the speed's.
-    box = page.locator("#traces .nsewdrag").nth(1).bounding_box()
-    assert box is not None
+    # It moves while the page still lays itself out, so it is asked until it stands still.
+    drag_layer = page.locator("#traces .nsewdrag").nth(1)
+    earlier, box = None, drag_layer.bounding_box()
+    while box is None or box != earlier:
+        page.wait_for_timeout(300)
+        earlier, box = box, drag_layer.bounding_box()
     return dict(box)
 
 
@@ -119,8 +131,10 @@ def test_a_clicked_point_shows_everything_known_at_that_moment(tab: Page) -> Non
     x = box["x"] + box["width"] * 125.0 / 299.8
     y = box["y"] + box["height"] / 2
     tab.mouse.move(x - 3, y)
-    tab.mouse.move(x, y)
     tab.wait_for_selector("#traces .hoverlayer .legend")
+    # Plotly looks under the pointer at most every 50 ms; a click means the last place it saw.
+    tab.mouse.move(x, y)
+    tab.wait_for_timeout(300)
     tab.mouse.click(x, y)
 
     panel = tab.locator("#moment")
@@ -170,9 +184,7 @@ def test_a_drag_zooms_and_brings_the_window_in_full(tab: Page) -> None:
         tab.mouse.down()
         tab.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + 34, steps=4)
         tab.mouse.up()
-    tab.wait_for_function(
-        "document.querySelector('#traces .js-plotly-plot').data[9].x.length < 400"
-    )
+    _wait_until(tab, "document.querySelector('#traces .js-plotly-plot').data[9].x.length < 400")
     names = tab.evaluate("document.querySelector('#traces .js-plotly-plot').data.map(t => t.name)")
     assert names[9] == "speed"
 
@@ -185,8 +197,8 @@ def test_an_event_is_shown_by_its_button_and_the_theme_changes(tab: Page) -> Non
     tab.get_by_role("button", name="Light or dark").click()
     expect(tab.locator("html")).to_have_attribute("data-mantine-color-scheme", "dark")
     # The chosen moment and its line outlive the change.
-    tab.wait_for_function(
-        "document.querySelector('#traces .js-plotly-plot').layout.font.color === '#d5d9de'"
+    _wait_until(
+        tab, "document.querySelector('#traces .js-plotly-plot').layout.font.color === '#d5d9de'"
     )
     assert tab.evaluate(
         "document.querySelector('#traces .js-plotly-plot').layout.shapes[0].visible"
