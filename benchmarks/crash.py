@@ -5,14 +5,20 @@ every answer is noted. It is killed at a random moment after its start: while it
 it records, while it changes video files (every two seconds here), and, in a fifth of the trials,
 while it closes a trip after SIGTERM. Then the trip is recovered and compared:
 
-    recovered             trials after which every trip opened, verified and decoded
-    worst_frame_loss_s    age, at the kill, of the newest recorded picture; one picture's interval
-                          (0.033 s), the time to encode it, and pictures still waiting for the
-                          encoder on a busy machine are part of it
-    worst_row_loss_s      age, at the kill, of the oldest answer of the adapter that has no row
-    wrong_values          rows whose value the adapter never sent at that moment, and frames of
-                          the video that do not decode or have no row or the wrong time
-    frames_never_encoded  pictures dropped before the encoder because the machine was too busy
+    recovered               trials after which every trip opened, verified and decoded
+    worst_frame_loss_s      how long before the kill the oldest picture was handed to the muxer
+                            that the recovered trip does not hold; 0 where none is lost
+    frames_lost             pictures handed to the muxer, at any moment, that are not in the trip
+    worst_picture_age_s     age, at the kill, of the newest picture in the trip; one picture's
+                            interval (0.033 s), the time to encode it, and pictures that still
+                            waited for the encoder on a busy machine are part of it
+    worst_row_loss_s        age, at the kill, of the oldest answer of the adapter without a row
+    wrong_values            rows whose value the adapter never sent at that moment, and frames of
+                            the video that do not decode or have no row or the wrong time
+    frames_never_encoded    pictures dropped before the encoder because the machine was too busy
+
+What was handed to the muxer, and when, is noted by a few lines around the recorder's own hand-over,
+in memory shared with this program (`--noting`); nothing else of the logger is touched.
 
     python benchmarks/crash.py --trials 200 --json crash.json
 """
@@ -21,9 +27,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import mmap
 import random
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -33,6 +41,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from numpy.typing import NDArray
 
 from onboard.emulator import Elm327, TcpAdapter, Vehicle
 from onboard.errors import TripError
@@ -41,6 +50,10 @@ from onboard.trip import Trip, find_trips
 
 GOALS = {"worst_frame_loss_s": 0.1, "worst_row_loss_s": 1.0, "wrong_values": 0}
 FPS = 30
+NOTES = 4096
+"""Notes of hand-overs kept; a trial has some 200."""
+SAME_PICTURE_NS = 20_000
+"""Presentation times count in 1/90000 s, 11 µs."""
 
 
 @dataclass
@@ -63,7 +76,9 @@ class Outcome:
     """What one trial lost."""
 
     recovered: bool = True
-    frame_loss_s: float | None = None
+    frame_loss_s: float = 0.0
+    frames_lost: int = 0
+    picture_age_s: float | None = None
     row_loss_s: float = 0.0
     wrong: int = 0
     skipped: int = 0
@@ -96,15 +111,16 @@ def main() -> None:
                     print(f"trial {number + 1}: {outcome}", file=sys.stderr, flush=True)
         finally:
             adapter.stop()
-    losses = [o.frame_loss_s for o in outcomes if o.frame_loss_s is not None]
+    ages = [o.picture_age_s for o in outcomes if o.picture_age_s is not None]
     figures = {
         "trials": float(trials),
         "recovered": float(sum(o.recovered for o in outcomes)),
-        "trials_with_video": float(len(losses)),
-        "median_frame_loss_s": float(np.median(losses)) if losses else 0.0,
-        "p95_frame_loss_s": float(np.percentile(losses, 95)) if losses else 0.0,
-        "trials_above_goal": float(sum(loss > GOALS["worst_frame_loss_s"] for loss in losses)),
-        "worst_frame_loss_s": max(losses, default=0.0),
+        "trials_with_video": float(len(ages)),
+        "worst_frame_loss_s": max(o.frame_loss_s for o in outcomes),
+        "frames_lost": float(sum(o.frames_lost for o in outcomes)),
+        "median_picture_age_s": float(np.median(ages)) if ages else 0.0,
+        "p95_picture_age_s": float(np.percentile(ages, 95)) if ages else 0.0,
+        "worst_picture_age_s": max(ages, default=0.0),
         "worst_row_loss_s": max(o.row_loss_s for o in outcomes),
         "wrong_values": float(sum(o.wrong for o in outcomes)),
         "frames_never_encoded": float(sum(o.skipped for o in outcomes)),
@@ -145,9 +161,11 @@ def trial(
         f'[service]\nstate_folder = "{folder}/state"\n'
         '[obd]\nprotocol = "6"\n[camera]\nsegment_s = 2\n'
     )
+    notes = folder / "handed-over"
+    notes.write_bytes(bytes(8 + 16 * NOTES))
     options = ["--now", "--camera", str(video), "--obd", obd, "--to", str(trips)]
     logger = subprocess.Popen(
-        [sys.executable, "-m", "onboard.cli", "record", "--config", str(config), *options],
+        [sys.executable, __file__, "--noting", notes, "record", "--config", config, *options],
         stderr=subprocess.DEVNULL,
     )
     time.sleep(after_s)
@@ -155,11 +173,13 @@ def trial(
     if closing:
         logger.send_signal(signal.SIGTERM)
         time.sleep(chance.uniform(0.0, 0.6))
-    else:
-        ended_ns = time.monotonic_ns()
+    killed_ns = time.monotonic_ns()
+    if not closing:
+        ended_ns = killed_ns
     logger.kill()
     logger.wait()
     outcome = Outcome()
+    kept = [np.empty(0, dtype=np.int64)]
     found = list(find_trips(trips)) if trips.exists() else []
     for path in found:
         try:
@@ -167,17 +187,60 @@ def trial(
             with Trip.open(path) as trip:
                 trip.verify()
                 compare(trip, source, ended_ns, outcome)
+                kept.append(trip.frames().t_mono_ns)
         except TripError as problem:
             outcome.recovered = False
             outcome.why = str(problem)
+    taken_ns, handed_ns = handed_over(notes)
+    lost = handed_ns[~among(taken_ns, np.sort(np.concatenate(kept)))]
+    lost = lost[lost < killed_ns]
+    outcome.frames_lost = lost.size
+    if lost.size:
+        outcome.frame_loss_s = (killed_ns - int(lost.min())) / 1e9
     return outcome
+
+
+def log_with_notes(notes: Path) -> None:
+    """Be the logger, and note each picture as it is handed to the muxer."""
+    from onboard.cli import main as logger
+    from onboard.videofile import VideoFile
+
+    with notes.open("r+b") as file:
+        memory = mmap.mmap(file.fileno(), 0)
+    hand_over = VideoFile._mux
+    count = 0
+
+    def noted(self: VideoFile, packet: av.Packet) -> None:
+        nonlocal count
+        taken_ns = self.start_ns + round(packet.pts * 1e9 * packet.time_base)
+        struct.pack_into("<qq", memory, 8 + 16 * (count % NOTES), taken_ns, time.monotonic_ns())
+        count += 1
+        struct.pack_into("<q", memory, 0, count)
+        hand_over(self, packet)
+
+    VideoFile._mux = noted  # type: ignore[method-assign]
+    logger()
+
+
+def handed_over(notes: Path) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """When each picture was taken, and when it was handed to the muxer."""
+    numbers = np.frombuffer(notes.read_bytes(), dtype="<i8")
+    pairs = numbers[1:].reshape(-1, 2)[: min(int(numbers[0]), NOTES)]
+    return pairs[:, 0], pairs[:, 1]
+
+
+def among(times_ns: NDArray[np.int64], kept_ns: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which times are, but for rounding, among those kept (ascending)."""
+    after = np.searchsorted(kept_ns, times_ns - SAME_PICTURE_NS)
+    found = np.append(kept_ns, np.iinfo(np.int64).max)[after]
+    return found <= times_ns + SAME_PICTURE_NS
 
 
 def compare(trip: Trip, source: Source, ended_ns: int, outcome: Outcome) -> None:
     """Compare a recovered trip with what camera and adapter gave."""
     frames = trip.frames()
     if frames.t_mono_ns.size:
-        outcome.frame_loss_s = max(0.0, (ended_ns - int(frames.t_mono_ns[-1])) / 1e9)
+        outcome.picture_age_s = max(0.0, (ended_ns - int(frames.t_mono_ns[-1])) / 1e9)
         steps = np.diff(frames.t_mono_ns) / 1e9 * FPS
         off = np.abs(steps - np.round(steps)) > 0.03
         if off.any() or (steps < 0.5).any():
@@ -227,4 +290,9 @@ def compare(trip: Trip, source: Source, ended_ns: int, outcome: Outcome) -> None
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:2] == ["--noting"]:
+        noting = Path(sys.argv[2])
+        del sys.argv[1:3]
+        log_with_notes(noting)
+    else:
+        main()

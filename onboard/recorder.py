@@ -301,8 +301,6 @@ class Recorder:
                 self._driver = driver
                 self._writer.set_driver(driver)
                 self._journal(MAIN, f"driver: {driver or 'signed out'}")
-        if self._video is not None:
-            self._try(MAIN, self._video.sync)
         self._write_status()
         self._feed_watchdog()
 

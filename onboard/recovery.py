@@ -108,26 +108,24 @@ def _close(
 
 def _restore_frames(recording: Path, connection: sqlite3.Connection) -> int:
     # PyAV is needed for video only, and takes 0.2 s to import.
-    from onboard.remux import presentation_times
+    from onboard.remux import presentation_times, start_of_recording_ns
 
     segment = int(recording.stem)
-    row = connection.execute(
-        "SELECT t_mono_ns FROM segments WHERE segment = ?", (segment,)
-    ).fetchone()
+    start_ns = start_of_recording_ns(recording)
     known, newest = connection.execute(
         'SELECT coalesce(max("index"), -1), '
         "(SELECT max(pts) FROM frames WHERE segment = ?) FROM frames",
         (segment,),
     ).fetchone()
     times = presentation_times(recording)
-    if row is None:
+    if start_ns is None:
         return 0
     missing = [pts for pts in times if newest is None or pts > newest]
     connection.execute("BEGIN")
     connection.executemany(
         "INSERT INTO frames VALUES (?, ?, ?, ?)",
         [
-            (known + 1 + i, segment, pts, row[0] + round(pts * 1e9 / TS_TICKS_PER_S))
+            (known + 1 + i, segment, pts, start_ns + round(pts * 1e9 / TS_TICKS_PER_S))
             for i, pts in enumerate(missing)
         ],
     )

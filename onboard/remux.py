@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from pathlib import Path
+from typing import Final
 
 import av
 
 from onboard.errors import TripError
 from onboard.manifest import sync_folder
-from onboard.tripschema import TS_TICKS_PER_S
+from onboard.tripschema import START_MARK, TS_TICKS_PER_S
+
+_START: Final = re.compile(re.escape(START_MARK.encode()) + rb"(\d+)")
+_HEAD_BYTES: Final = 4096
+"""The start stands in the first of MPEG-TS's 188 byte packets, the service description."""
 
 
 def remux_segment(recording: Path) -> Path | None:
@@ -79,6 +85,13 @@ def _copy(recording: Path, target: Path) -> int:
             sink.mux(packet)
             packets += 1
     return packets
+
+
+def start_of_recording_ns(recording: Path) -> int | None:
+    """CLOCK_MONOTONIC at presentation time 0 of a recording, None where not even that is in it."""
+    with recording.open("rb") as file:
+        found = _START.search(file.read(_HEAD_BYTES))
+    return None if found is None else int(found[1])
 
 
 def presentation_times(recording: Path) -> list[int]:

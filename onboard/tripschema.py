@@ -19,6 +19,9 @@ LOCK_MARK: Final = "locked"
 TS_TICKS_PER_S: Final = 90_000
 """Time base of recorded video: MPEG-TS counts in 1/90000 s, and so does the MP4 made from it."""
 
+START_MARK: Final = "t_mono_ns="
+"""What a recording says in its first bytes, followed by CLOCK_MONOTONIC at presentation time 0."""
+
 TABLES: Final = """
 CREATE TABLE trip (
     only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
@@ -38,10 +41,6 @@ CREATE TABLE clock (
     boottime_ns INTEGER NOT NULL,
     utc_ns INTEGER NOT NULL,
     boot_id TEXT NOT NULL
-);
-CREATE TABLE segments (
-    segment INTEGER PRIMARY KEY,
-    t_mono_ns INTEGER NOT NULL
 );
 CREATE TABLE frames (
     "index" INTEGER PRIMARY KEY,

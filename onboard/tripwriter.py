@@ -39,7 +39,6 @@ RECORDED: Final[Mapping[str, str]] = {"video": "recorded", "obd": "measured", "n
 
 _STATEMENTS: Final = {
     "clock": "INSERT INTO clock VALUES (?, ?, ?, ?)",
-    "segments": "INSERT INTO segments VALUES (?, ?)",
     "frames": "INSERT INTO frames VALUES (?, ?, ?, ?)",
     "stills": "INSERT INTO stills VALUES (?, ?)",
     "samples": "INSERT INTO samples VALUES (?, ?, ?, ?, ?)",
@@ -158,13 +157,6 @@ class TripWriter:
     def add_clock(self, t_mono_ns: int, boottime_ns: int, utc_ns: int, boot_id: str) -> None:
         """Add one reading of the three clocks, taken at the same moment."""
         self._add("clock", (int(t_mono_ns), int(boottime_ns), int(utc_ns), boot_id))
-
-    def add_segment(self, segment: int, t_mono_ns: int) -> None:
-        """Note the monotonic time of presentation time 0 of a video file, before its first frame.
-
-        Recovery needs it to date frames that reached the video and not yet the database.
-        """
-        self._add("segments", (int(segment), int(t_mono_ns)))
 
     def add_frame(self, index: int, segment: int, pts: int, t_mono_ns: int) -> None:
         """Add one video frame.

@@ -3,6 +3,10 @@
 MPEG-TS needs no index and no trailer, so a file that was cut off anywhere plays to its last
 packet; with `flush_packets=1` a killed process loses nothing it had handed over. A power cut
 loses what the kernel had not written back, so the file is synced once a second by another thread.
+
+When presentation time 0 was, the file says itself, in its first bytes: pictures that have no row
+in the database yet can be dated however the recording ended, and beginning a file waits for no
+disk.
 """
 
 from __future__ import annotations
@@ -16,7 +20,7 @@ import av
 from av.video.frame import PictureType
 
 from onboard.camera import Picture
-from onboard.tripschema import TS_TICKS_PER_S
+from onboard.tripschema import START_MARK, TS_TICKS_PER_S
 
 KEYFRAME_EVERY_S: Final = 0.5
 _TIME_BASE: Final = Fraction(1, TS_TICKS_PER_S)
@@ -45,6 +49,7 @@ class VideoFile:
         self.path: Final = path
         self.start_ns: Final = first.t_mono_ns
         self._sink = av.open(str(path), "w", format="mpegts", options=_CONTAINER)
+        self._sink.metadata["service_name"] = f"{START_MARK}{self.start_ns}"
         self.copies: Final = first.packet is not None
         self.size: Final = picture_size(first)
         self._pts = -1
@@ -104,7 +109,7 @@ class VideoFile:
         packet.time_base = _TIME_BASE
         packet.dts = self._pts
         packet.pts = self._pts + max(reorder, 0)
-        self._sink.mux_one(packet)
+        self._mux(packet)
 
     def _encode(self, frame: av.VideoFrame, t_mono_ns: int) -> None:
         picture = frame.reformat(format="yuv420p")
@@ -118,7 +123,10 @@ class VideoFile:
         if due:
             self._keyframe_ns = t_mono_ns
         for packet in self._stream.encode(picture):
-            self._sink.mux_one(packet)
+            self._mux(packet)
+
+    def _mux(self, packet: av.Packet) -> None:
+        self._sink.mux_one(packet)
 
     def descriptor(self) -> int:
         """A descriptor of its own for whoever syncs the file, to be closed by them."""

@@ -23,6 +23,7 @@ from onboard.videofile import VideoFile, picture_size
 CAPTURE: Final = "camera"
 ENCODE: Final = "video"
 REOPEN_AFTER_S: Final = 0.5
+SYNC_EVERY_S: Final = 1.0
 QUEUE_S: Final = 1.0
 """Pictures that wait for the encoder at most; then the oldest is dropped and counted."""
 
@@ -36,7 +37,7 @@ class VideoOptions:
 
 
 class VideoRecorder:
-    """Records one trip's video with two threads: one reads the camera, one writes.
+    """Records one trip's video: one thread reads the camera, one writes, one syncs the disk.
 
     Parameters
     ----------
@@ -81,6 +82,7 @@ class VideoRecorder:
             threading.Thread(target=self._capture, name=CAPTURE, daemon=True),
             threading.Thread(target=self._encode, name=ENCODE, daemon=True),
         ]
+        self._syncing = threading.Thread(target=self._sync_often, name="sync", daemon=True)
 
     @property
     def source_ended(self) -> bool:
@@ -92,6 +94,7 @@ class VideoRecorder:
         for thread in self._threads:
             self._health.beat(thread.name)
             thread.start()
+        self._syncing.start()
 
     def allow(self, allowed: bool) -> bool:
         """Forbid or allow writing video; the disk decides. Stills go on.
@@ -104,8 +107,20 @@ class VideoRecorder:
         changed, self._allowed = self._allowed != allowed, allowed
         return changed
 
-    def sync(self) -> None:
-        """Have what was written reach the disk; called by a thread that may wait for it."""
+    def _sync_often(self) -> None:
+        # A thread of its own: a slow disk takes seconds for it, and neither pictures nor the
+        # commits of rows may wait that long.
+        while not self._stopping.wait(SYNC_EVERY_S):
+            self._try_to_sync()
+
+    def _try_to_sync(self) -> None:
+        try:
+            self._sync()
+        except OSError as problem:
+            self._health.count("sync_failures")
+            self._health.say(ENCODE, str(problem))
+
+    def _sync(self) -> None:
         with self._file_mutex:
             descriptors, self._to_sync = self._to_sync, []
             if self._file is not None:
@@ -124,8 +139,8 @@ class VideoRecorder:
         for thread in self._threads:
             thread.join(10)
             self._health.retire(thread.name)
-        with suppress(OSError):
-            self.sync()
+        self._syncing.join(10)
+        self._try_to_sync()
 
     # Camera side.
 
@@ -256,9 +271,6 @@ class VideoRecorder:
 
     def _begin_file(self, picture: Picture) -> None:
         path = self._writer.video_path(self._segment)
-        # On the disk before the first picture: recovery dates pictures by it.
-        self._writer.add_segment(self._segment, picture.t_mono_ns)
-        self._writer.commit()
         file = VideoFile(path, picture, self._request.fps)
         with self._file_mutex:
             self._file = file
