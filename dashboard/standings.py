@@ -31,8 +31,8 @@ def layout(archive: Archive, who: str) -> Any:
         [
             dmc.Title(f"{who.capitalize()}s", order=1),
             dmc.Text(
-                "All trips. Scores are means weighted by distance; events per 100 km count only "
-                "those that were kept.",
+                "All trips together, scored by the formula of a single trip, with the interval; "
+                "events per 100 km count only those that were kept.",
                 c="dimmed",
             ),
             html.Div(_table(standings[:PAGE_ROWS], who), id="standings-table"),
@@ -102,9 +102,16 @@ def _table(standings: list[Standing], who: str) -> Any:
     )
 
 
+def _score(standing: Standing) -> Any:
+    if standing.score is None:
+        return dmc.Text(standing.reason, size="sm", c="dimmed", span=True)
+    interval = f" ({number(standing.low)} to {number(standing.high)})"
+    return f"{number(standing.score, 1)} {standing.band}{interval}"
+
+
 def _line(standing: Standing, who: str) -> Any:
     cells = (
-        number(standing.score, 1),
+        _score(standing),
         number(standing.score_without_context, 1),
         str(standing.trips),
         number(standing.distance_km, 1),

@@ -65,7 +65,8 @@ def score_task(task: ScoreTask) -> StagedResult:
             policy=policy,
             road_context=task.road_context,
         )
-        return stage(_dated(result, task.undated), ResultFiles(task.results_root), _stills(trip))
+        files = ResultFiles(task.results_root)
+        return stage(_dated(result, task.undated), files, _stills(trip), policy)
 
 
 def _stills(trip: Trip) -> Iterator[tuple[int, bytes]]:

@@ -9,6 +9,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from offline.errors import RuntimeMissingError, StoreError
+from offline.results import summaries
 from offline.results.schema import SCHEMA_VERSION
 
 BUSY_TIMEOUT_MS: Final = 30_000
@@ -130,7 +131,7 @@ def _bring_up_to_date(engine: sa.Engine, *, read_only: bool) -> None:
             f"the store {shown(engine)} {what}: run `gradewise-offline score` with it once, "
             "which brings it up to date"
         )
-    _migrate(engine)
+    _migrate(engine, rebuild=found is not None)
 
 
 def _schema_version(engine: sa.Engine) -> str | None:
@@ -142,7 +143,7 @@ def _schema_version(engine: sa.Engine) -> str | None:
         return None if value is None else str(value)
 
 
-def _migrate(engine: sa.Engine) -> None:
+def _migrate(engine: sa.Engine, *, rebuild: bool) -> None:
     # Alembic takes a third of a second to import: only where there is something to do.
     from alembic import command
     from alembic.config import Config
@@ -154,3 +155,6 @@ def _migrate(engine: sa.Engine) -> None:
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+        if rebuild:
+            # Summaries are computed, so a migration may drop what it cannot convert.
+            summaries.rebuild(connection)

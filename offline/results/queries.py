@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields
 from datetime import date
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from offline.errors import StoreError
-from offline.results import schema
+from offline.results import schema, summaries
 from offline.results.rows import (
     ORDERS,
     FailedTrip,
@@ -25,7 +26,8 @@ from offline.verdicts import Event, EventKind, Exposure, Outcome, Provenance, Sc
 
 _TRIP_ROW = [schema.trips.c[field.name] for field in fields(TripRow)]
 _PROVENANCE = [field.name for field in fields(Provenance)]
-_EXPOSURE = [field.name for field in fields(Exposure)]
+_EXPOSURE = [field.name for field in fields(Exposure) if field.name != "by_kind"]
+_STANDING = [field.name for field in fields(Standing) if field.name not in ("name", "month")]
 _SORT = {
     "started": schema.trips.c.started_utc_ns,
     "score": schema.trips.c.score,
@@ -148,7 +150,14 @@ def stored_trip(connection: sa.Connection, trip_id: str, variant: str) -> Stored
         origin=row.origin,
         simulated=row.simulated,
         road_context=row.road_context,
-        exposure=Exposure(**{name: getattr(exposure, name) for name in _EXPOSURE}),
+        exposure=Exposure(
+            **{name: getattr(exposure, name) for name in _EXPOSURE},
+            by_kind={
+                kind: getattr(exposure, column)
+                for kind, column in schema.EXPOSURE_OF.items()
+                if getattr(exposure, column) is not None
+            },
+        ),
         score=scores[True],
         score_without_context=scores[False],
         provenance=Provenance(**{name: getattr(row, name) for name in _PROVENANCE}),
@@ -221,55 +230,54 @@ def standings(
     by_month : bool
         One row a calendar month, in order of time; the period must be whole months.
     min_km : float
-        Scored distance under which a score says too little to be ranked with others.
+        Distance under which nobody is ranked with others.
     """
     months = period.whole_months()
+    if by_month and not months:
+        raise StoreError("a division by months needs a period of whole months")
     table = {
         ("driver", True): schema.driver_months,
         ("driver", False): schema.driver_days,
         ("vehicle", True): schema.vehicle_months,
         ("vehicle", False): schema.vehicle_days,
     }[who, months]
-    if by_month and not months:
-        raise StoreError("a division by months needs a period of whole months")
     c = table.c
     when = c.month if months else c.day
-    sums = {
-        column.name: sa.func.sum(column).label(column.name)
-        for column in c
-        if column.name not in ("day", "month", who)
-    }
-    mean = sa.func.sum(c.score_km) / sa.func.nullif(sa.func.sum(c.scored_km), 0)
-    query = sa.select(c[who], *sums.values(), mean.label("score"))
+    conditions = []
     if period.first is not None:
-        query = query.where(when >= period.first)
+        conditions.append(when >= period.first)
     if period.last is not None:
-        query = query.where(when <= period.last)
+        conditions.append(when <= period.last)
     if name is not None:
-        query = query.where(c[who] == name)
-    if by_month:
-        query = query.add_columns(when.label("month")).group_by(c[who], when).order_by(when)
-    else:
-        query = query.group_by(c[who]).order_by(mean.desc().nulls_last(), c[who])
-    if min_km > 0:
-        query = query.having(sa.func.sum(c.scored_km) >= min_km)
-    return [_standing(row, who, by_month) for row in connection.execute(query.limit(limit))]
-
-
-def _standing(row: Any, who: str, by_month: bool) -> Standing:
-    values = row._mapping
-    km = values["scored_km"]
-    return Standing(
-        name=values[who],
-        month=values["month"] if by_month else None,
-        score=values["score"],
-        score_without_context=values["score_without_context_km"] / km if km else None,
-        **{
-            field.name: values[field.name]
-            for field in fields(Standing)
-            if field.name not in ("name", "month", "score", "score_without_context")
-        },
+        conditions.append(c[who] == name)
+    if by_month or period.one_month():
+        # Scored when it was stored.
+        ranked = (c.month,) if by_month else (c.score.desc().nulls_last(), c[who])
+        query = (
+            sa.select(*(c[column] for column in (who, "month", *_STANDING)))
+            .where(*conditions, c.distance_km >= min_km)
+            .order_by(*ranked)
+            .limit(limit)
+        )
+        rows = [row._asdict() for row in connection.execute(query)]
+        return [_standing(row, who, row["month"] if by_month else None) for row in rows]
+    query = (
+        sa.select(c[who], *summaries.sums(table))
+        .where(*conditions)
+        .group_by(c[who])
+        .having(sa.func.sum(c.distance_km) >= min_km)
     )
+    periods = summaries.PeriodScores(connection)
+    found = [
+        _standing(row._asdict() | periods.columns(row._asdict()), who, None)
+        for row in connection.execute(query)
+    ]
+    found.sort(key=lambda one: (one.score is None, -(one.score or 0.0), one.name))
+    return found[:limit]
+
+
+def _standing(values: Mapping[str, Any], who: str, month: date | None) -> Standing:
+    return Standing(name=values[who], month=month, **{field: values[field] for field in _STANDING})
 
 
 def _verdict(row: Any) -> Verdict:

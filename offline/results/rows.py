@@ -37,13 +37,13 @@ class Period:
         return low, high
 
     def whole_months(self) -> bool:
-        """Tell whether the period begins and ends with a calendar month."""
-        return (
-            self.first is not None
-            and self.last is not None
-            and self.first.day == 1
-            and (self.last + timedelta(days=1)).day == 1
-        )
+        """Tell whether the period cuts no calendar month in two."""
+        begins = self.first is None or self.first.day == 1
+        return begins and (self.last is None or (self.last + timedelta(days=1)).day == 1)
+
+    def one_month(self) -> bool:
+        """Tell whether the period is a calendar month."""
+        return self.first is not None and self == Period.month(self.first.year, self.first.month)
 
 
 ALL_TIME = Period()
@@ -156,8 +156,13 @@ class Standing:
         The driver or the vehicle.
     month : date or None
         First day of the month, where the period is divided into months.
-    score, score_without_context : float or None
-        Mean of the trips' scores weighted by distance, as Damoov's; None without a scored trip.
+    scored_trips : int
+        Trips that have a score of their own.
+    score, low, high : float or None
+        Of the sums over all trips (`offline.score.score_from_totals`), under the policy of the
+        latest one, with its interval; None where there is none.
+    reason : str
+        Why there is no score; empty where there is one.
     """
 
     name: str
@@ -165,8 +170,11 @@ class Standing:
     trips: int
     scored_trips: int
     distance_km: float
-    scored_km: float
     score: float | None
+    band: str | None
+    low: float | None
+    high: float | None
+    reason: str
     score_without_context: float | None
     duration_s: float
     moving_s: float

@@ -11,7 +11,9 @@ from typing import Final
 
 import sqlalchemy as sa
 
-SCHEMA_VERSION: Final = "0001"
+from offline.verdicts import EventKind
+
+SCHEMA_VERSION: Final = "0002"
 """Alembic revision that this code reads and writes."""
 
 STANDARD: Final = "standard"
@@ -25,6 +27,12 @@ metadata = sa.MetaData(
         "uq": "uq_%(table_name)s_%(column_0_N_name)s",
     }
 )
+
+EXPOSURE_OF: Final = {kind.value: f"exposure_{kind.value}" for kind in EventKind}
+POINTS_OF: Final = {kind.value: f"points_{kind.value}" for kind in EventKind}
+FULL_POINTS_OF: Final = {kind.value: f"full_points_{kind.value}" for kind in EventKind}
+"""Columns by kind of event: exposure in the policy's reference exposures, penalty points, and
+penalty points without road context."""
 
 # SQLite numbers rows by itself only where the key is called INTEGER.
 RowId = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
@@ -42,6 +50,14 @@ vehicles = sa.Table(
     sa.Column("vehicle", sa.Text, primary_key=True),
     sa.Column("vehicle_class", sa.Text, nullable=False),
     sa.Column("first_stored_utc_ns", sa.BigInteger, nullable=False),
+)
+
+policies = sa.Table(
+    "policies",
+    metadata,
+    # What trips were scored with, so that a period of them can be scored.
+    sa.Column("policy_sha256", sa.Text, primary_key=True),
+    sa.Column("document", sa.JSON, nullable=False),
 )
 
 trips = sa.Table(
@@ -98,9 +114,10 @@ exposure = sa.Table(
     sa.Column("speed_coverage", sa.Float, nullable=False),
     sa.Column("scene_coverage", sa.Float, nullable=False),
     sa.Column("judged", sa.Float, nullable=False),
-    sa.Column("by_kind", sa.JSON, nullable=False),
     sa.Column("coolant_start_c", sa.Float),
     sa.Column("cold_s", sa.Float, nullable=False),
+    # NULL: the kind was not looked for.
+    *(sa.Column(name, sa.Float) for name in EXPOSURE_OF.values()),
 )
 
 scores = sa.Table(
@@ -151,12 +168,10 @@ def _summary_columns() -> list[sa.Column]:
         sa.Column("trips", sa.Integer, nullable=False),
         sa.Column("scored_trips", sa.Integer, nullable=False),
         sa.Column("distance_km", sa.Float, nullable=False),
-        # Sums over the scored trips: a mean weighted by distance is score_km / scored_km.
-        sa.Column("scored_km", sa.Float, nullable=False),
-        sa.Column("score_km", sa.Float, nullable=False),
-        sa.Column("score_without_context_km", sa.Float, nullable=False),
         sa.Column("duration_s", sa.Float, nullable=False),
+        sa.Column("speed_known_s", sa.Float, nullable=False),
         sa.Column("moving_s", sa.Float, nullable=False),
+        sa.Column("judged_s", sa.Float, nullable=False),
         sa.Column("engine_on_s", sa.Float, nullable=False),
         sa.Column("events_kept", sa.Integer, nullable=False),
         sa.Column("events_exonerated", sa.Integer, nullable=False),
@@ -164,6 +179,25 @@ def _summary_columns() -> list[sa.Column]:
         sa.Column("points", sa.Float, nullable=False),
         sa.Column("points_spared", sa.Float, nullable=False),
         sa.Column("simulated_trips", sa.Integer, nullable=False),
+        *(
+            sa.Column(name, sa.Float, nullable=False)
+            for columns in (EXPOSURE_OF, POINTS_OF, FULL_POINTS_OF)
+            for name in columns.values()
+        ),
+        # Of the latest trip: its start in UTC nanoseconds, a space, the policy's hash. The start
+        # has 19 digits from 2001 to 2286, so that the greatest text is the latest trip's.
+        sa.Column("latest_policy", sa.Text, nullable=False),
+    ]
+
+
+def _score_columns() -> list[sa.Column]:
+    return [
+        sa.Column("score", sa.Float),
+        sa.Column("band", sa.Text),
+        sa.Column("low", sa.Float),
+        sa.Column("high", sa.Float),
+        sa.Column("reason", sa.Text, nullable=False),
+        sa.Column("score_without_context", sa.Float),
     ]
 
 
@@ -175,6 +209,8 @@ def _summary(name: str, who: str, since: str) -> sa.Table:
         sa.Column(since, sa.Date, primary_key=True),
         sa.Column(who, sa.Text, primary_key=True),
         *_summary_columns(),
+        # A day says too little to be scored; a month's score is what a leaderboard reads.
+        *(_score_columns() if since == "month" else ()),
         sa.Index(f"ix_{name}_{who}", who, since),
         sqlite_with_rowid=False,
     )

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from offline.policy import Policy
 from offline.results.files import ResultFiles, file_stem
 from offline.results.schema import NO_ROAD_CONTEXT, STANDARD
 from offline.roadscene import COURSES, SLOPES
@@ -37,12 +38,16 @@ class StagedResult:
         With an empty timeline and no labels.
     timeline_file, labels_file, stills_file : str or None
         Relative to the results folder.
+    policy : Policy or None
+        What the trip was scored with; None only where the store knows it already, or its
+        periods need no score.
     """
 
     result: TripResult
     timeline_file: str | None
     labels_file: str | None
     stills_file: str | None
+    policy: Policy | None = None
 
     @property
     def files(self) -> list[str]:
@@ -51,7 +56,10 @@ class StagedResult:
 
 
 def stage(
-    result: TripResult, files: ResultFiles, stills: Iterable[tuple[int, bytes]] = ()
+    result: TripResult,
+    files: ResultFiles,
+    stills: Iterable[tuple[int, bytes]] = (),
+    policy: Policy | None = None,
 ) -> StagedResult:
     """Write a result's files; nothing shows in the store before `ResultStore.commit`.
 
@@ -59,6 +67,8 @@ def stage(
     ----------
     stills : iterable of (frame index, JPEG)
         Camera stills, in order of time.
+    policy : Policy, optional
+        What it was scored with.
 
     Raises
     ------
@@ -81,7 +91,7 @@ def stage(
             files.remove(name)
         raise
     light = replace(result, timeline=pd.DataFrame(), labels=None)
-    return StagedResult(light, timeline, labels, pack)
+    return StagedResult(light, timeline, labels, pack, policy)
 
 
 def labels_frame(labels: SceneLabels) -> pd.DataFrame:

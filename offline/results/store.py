@@ -13,6 +13,7 @@ import pandas as pd
 import sqlalchemy as sa
 
 from offline.errors import StoreError
+from offline.policy import Policy
 from offline.results import queries, schema, summaries, writing
 from offline.results.engine import connect, default_url, shown
 from offline.results.files import ResultFiles
@@ -98,23 +99,35 @@ class ResultStore:
 
     # Writing.
 
-    def put(self, result: TripResult, stills: Iterable[tuple[int, bytes]] = ()) -> None:
+    def put(
+        self,
+        result: TripResult,
+        stills: Iterable[tuple[int, bytes]] = (),
+        policy: Policy | None = None,
+    ) -> None:
         """Store a result with its timeline, labels and stills, in the place of an older one.
 
         Parameters
         ----------
         stills : iterable of (frame index, JPEG)
+        policy : Policy, optional
+            What it was scored with. Periods are scored under it: they have no score under a
+            policy that the store never saw.
         """
-        self.commit([stage(result, self.files, stills)])
+        self.commit([stage(result, self.files, stills, policy)])
 
     def commit(self, staged: Sequence[StagedResult]) -> None:
         """Store staged results, all or none; then remove the files they replace."""
         now_ns = time.time_ns()
         replaced: list[str] = []
+        touched: set[summaries.Touched] = set()
         try:
             with self.transaction() as connection:
                 for one in staged:
-                    replaced += writing.write_result(connection, one, now_ns)
+                    files, periods = writing.write_result(connection, one, now_ns)
+                    replaced += files
+                    touched |= periods
+                summaries.refresh(connection, touched)
         except BaseException:
             self.discard(staged)
             raise

@@ -11,26 +11,31 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from offline.results import schema, summaries
+from offline.results import schema
 from offline.results.queries import load_verdicts, stored_trip
 from offline.results.staging import StagedResult, variant_of
+from offline.results.summaries import Touched
 from offline.verdicts import Exposure, Outcome, Score, TripResult, Verdict
 
 NOT_SIMULATED = ("measured", "recorded", "none", "")
 """Values of `TripResult.origin` under which nothing of a trip is simulated."""
 
 
-def write_result(connection: sa.Connection, staged: StagedResult, now_ns: int) -> list[str]:
+def write_result(
+    connection: sa.Connection, staged: StagedResult, now_ns: int
+) -> tuple[list[str], set[Touched]]:
     """Insert a result or put it in the place of an older one of the same trip and variant.
 
     Returns
     -------
     list of str
         Files that no row names any more once the transaction is committed.
+    set of Touched
+        Summary rows to refresh in the same transaction.
     """
     result, variant = staged.result, variant_of(staged.result)
     t = schema.trips.c
-    touched: set[tuple[str, str, date]] = set()
+    touched: set[Touched] = set()
     replaced: list[str] = []
     old = connection.execute(
         sa.select(schema.trips).where(t.trip_id == result.trip_id, t.variant == variant)
@@ -51,11 +56,17 @@ def write_result(connection: sa.Connection, staged: StagedResult, now_ns: int) -
         _insert_if_absent(
             connection, schema.drivers, driver=result.driver, first_stored_utc_ns=now_ns
         )
+    if staged.policy is not None:
+        _insert_if_absent(
+            connection,
+            schema.policies,
+            policy_sha256=staged.policy.sha256,
+            document=staged.policy.model_dump(mode="json"),
+        )
     row = trip_values(staged, now_ns)
     inserted = connection.execute(schema.trips.insert().returning(t.id, t.day), row).one()
-    touched |= {
-        (who, row[who], inserted.day) for who in ("driver", "vehicle") if inserted.day is not None
-    }
+    if inserted.day is not None and variant == schema.STANDARD:
+        touched |= {(who, row[who], inserted.day) for who in ("driver", "vehicle")}
     connection.execute(
         schema.exposure.insert(),
         {"trip": inserted.id} | _exposure_values(result.exposure),
@@ -79,11 +90,10 @@ def write_result(connection: sa.Connection, staged: StagedResult, now_ns: int) -
     connection.execute(
         sa.delete(schema.failed_trips).where(f.trip_path == result.trip_path, f.variant == variant)
     )
-    summaries.refresh(connection, touched)
-    return replaced
+    return replaced, touched
 
 
-def touched_by(row: Any) -> set[tuple[str, str, date]]:
+def touched_by(row: Any) -> set[Touched]:
     """Name the summary rows that depend on a row of `trips`."""
     if row.day is None or row.variant != schema.STANDARD:
         return set()
@@ -187,7 +197,9 @@ def _exposure_values(exposure: Exposure) -> dict[str, Any]:
     values = asdict(exposure)
     for name in ("distance_km", "duration_s", "moving_s", "engine_on_s", "cold_s"):
         values[name] = finite_or_zero(values[name])
-    values["by_kind"] = {str(kind): finite_or_zero(v) for kind, v in exposure.by_kind.items()}
+    by_kind = values.pop("by_kind")
+    for kind, column in schema.EXPOSURE_OF.items():
+        values[column] = finite_or_zero(by_kind[kind]) if kind in by_kind else None
     return values
 
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 import sqlalchemy as sa
@@ -15,11 +14,13 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from offline.errors import StoreError
-from offline.results import Period, ResultStore, TripFilter
+from offline.policy import Policy, load_policy
+from offline.results import Period, ResultStore, Standing, TripFilter
 from offline.results.rows import FailedTrip
 from offline.results.schema import NO_ROAD_CONTEXT, metadata
 from offline.results.staging import SWITCHED_OFF, labels_frame, stage
-from offline.verdicts import EventKind, Outcome, TripResult
+from offline.score import Totals, score_from_totals, trip_totals
+from offline.verdicts import EventKind, Outcome, Score, TripResult
 
 MakeResult = Callable[..., TripResult]
 STILLS = [(frame, b"\xff\xd8 jpeg %d" % frame) for frame in range(0, 1800, 15)]
@@ -173,16 +174,59 @@ def test_trips_without_the_sorted_value_come_last_on_every_page(
     assert len(store.trips(limit=None)) == 7
 
 
-def test_summaries_agree_with_the_trips_whatever_was_replaced(
+def expected_scores(results: list[TripResult], policy: Policy) -> tuple[Score, Score]:
+    """What the documented formula makes of the trips' sums."""
+    return tuple(
+        score_from_totals(
+            sum(
+                (trip_totals(r.verdicts, r.exposure, road_context=context) for r in results),
+                Totals(),
+            ),
+            policy,
+        )
+        for context in (True, False)
+    )
+
+
+def assert_scored(standing: Standing, results: list[TripResult], policy: Policy) -> None:
+    score, without = expected_scores(results, policy)
+    found = (standing.score, standing.low, standing.high, standing.score_without_context)
+    assert found == pytest.approx((score.value, score.low, score.high, without.value))
+    assert (standing.band, standing.reason) == (score.band, score.reason)
+    assert standing.trips == len(results)
+    assert standing.distance_km == pytest.approx(sum(r.exposure.distance_km for r in results))
+
+
+def fleet_of(make_result: MakeResult, policy: Policy, number: int) -> list[TripResult]:
+    """Trips of three drivers in two vehicles, scored with a policy, each unlike the others."""
+    made = []
+    for n in range(number):
+        result = make_result(n, driver=f"d{n % 3}", vehicle=f"v{n % 2}")
+        by_kind = {kind: 0.1 + 0.01 * n for kind in EventKind if kind != EventKind.OVERHEATING}
+        made.append(
+            replace(
+                result,
+                exposure=replace(result.exposure, by_kind=by_kind, judged=0.99),
+                verdicts=tuple(
+                    replace(v, points=v.points * (n % 5), points_spared=v.points_spared + n % 4)
+                    for v in result.verdicts[: n % 4]
+                ),
+                provenance=replace(result.provenance, policy_sha256=policy.sha256),
+                timeline=pd.DataFrame(),
+                labels=None,
+            )
+        )
+    return made
+
+
+def test_periods_are_scored_by_the_formula_whatever_was_replaced(
     store: ResultStore, make_result: MakeResult
 ) -> None:
-    results = [make_result(n, driver=f"d{n % 3}", vehicle=f"v{n % 2}") for n in range(130)]
-    for result in results:
-        store.put(replace(result, timeline=pd.DataFrame(), labels=None))
-    # One trip moves to another driver and loses its score.
-    moved = replace(
-        results[7], driver="d0", score=replace(results[7].score, value=None), labels=None
-    )
+    policy = load_policy("car")
+    results = fleet_of(make_result, policy, 130)
+    store.commit([stage(result, store.files, policy=policy) for result in results])
+    # One trip moves to another driver and loses its own score.
+    moved = replace(results[7], driver="d0", score=replace(results[7].score, value=None))
     store.put(moved)
     results[7] = moved
 
@@ -192,35 +236,111 @@ def test_summaries_agree_with_the_trips_whatever_was_replaced(
     assert [s.name for s in ranked] == [
         s.name for s in sorted(ranked, key=lambda s: -(s.score or 0))
     ]
+    assert len({s.score for s in ranked}) == 3
+    assert len({s.score_without_context for s in ranked} - {s.score for s in ranked}) == 3
     for standing in ranked:
         own = [r for r in january if r.driver == standing.name]
-        scored = [r for r in own if r.score.value is not None]
-        km = [r.exposure.distance_km for r in scored]
-        assert standing.trips == len(own)
-        assert standing.scored_trips == len(scored)
-        assert standing.distance_km == pytest.approx(sum(r.exposure.distance_km for r in own))
-        assert standing.score == pytest.approx(
-            np.average([r.score.value for r in scored], weights=km)
-        )
-        assert standing.events_exonerated == len(own)
-        assert standing.points_spared == pytest.approx(6.5 * len(own))
-    # Days, months and a computation from nothing agree.
+        assert_scored(standing, own, policy)
+        assert standing.scored_trips == len(own) - (standing.name == "d0")
+        spared = sum(v.points_spared for r in own for v in r.verdicts)
+        assert standing.points_spared == pytest.approx(spared)
+    # Days, months and all time; a year in months.
     by_days = store.drivers(Period(date(2026, 1, 1), date(2027, 6, 3)))
+    for standings in (by_days, store.drivers(Period.year(2026)), store.drivers()):
+        for standing in standings:
+            assert_scored(standing, [r for r in results if r.driver == standing.name], policy)
+    for standing in store.vehicles(Period(date(2026, 1, 2), date(2026, 1, 20))):
+        low, high = Period(date(2026, 1, 2), date(2026, 1, 20)).utc_ns()
+        own = [r for r in results if r.vehicle == standing.name]
+        assert_scored(standing, [r for r in own if low <= r.started_utc_ns < high], policy)
     year = store.driver_year("d1", 2026)
     assert [s.month for s in year] == [date(2026, 1, 1), date(2026, 2, 1)]
-    assert sum(s.trips for s in year) == next(s.trips for s in by_days if s.name == "d1")
-    before = [store.drivers(Period.year(2026)), store.vehicles(), by_days]
+    assert_scored(year[0], [r for r in january if r.driver == "d1"], policy)
+    # A computation from nothing agrees.
+    before = [ranked, store.vehicles(), by_days]
     store.rebuild_summaries()
     after = [
-        store.drivers(Period.year(2026)),
+        store.leaderboard(2026, 1),
         store.vehicles(),
         store.drivers(Period(date(2026, 1, 1), date(2027, 6, 3))),
     ]
     for old, new in zip(before, after, strict=True):
-        assert [s.name for s in old] == [s.name for s in new]
         for one, other in zip(old, new, strict=True):
-            assert one.score == pytest.approx(other.score)
+            assert (one.name, one.reason) == (other.name, other.reason)
+            assert (one.score, one.low) == pytest.approx((other.score, other.low))
             assert (one.trips, one.points) == (other.trips, pytest.approx(other.points))
+
+
+def test_a_period_is_scored_under_the_policy_of_its_latest_trip(
+    store: ResultStore, make_result: MakeResult
+) -> None:
+    car = load_policy("car")
+    document = car.model_dump(mode="json")
+    document["score"]["half_points"] = 60.0
+    stricter = Policy.model_validate(document)
+    results = fleet_of(make_result, car, 9)
+    # The latest trip is stored first, and one of a policy that the store never saw in between.
+    last = results[8]
+    last = replace(last, provenance=replace(last.provenance, policy_sha256=stricter.sha256))
+    unknown = replace(results[4], provenance=replace(results[4].provenance, policy_sha256="u" * 64))
+    store.put(last, policy=stricter)
+    store.put(unknown)
+    for result in (*results[:4], *results[5:8]):
+        store.put(result, policy=car)
+    (mixed,) = [s for s in store.vehicles() if s.name == "v0"]
+    assert_scored(mixed, [r for r in results if r.vehicle == "v0"], stricter)
+
+    store.put(replace(last, provenance=replace(last.provenance, policy_sha256="x" * 64)))
+    lost = store.leaderboard(2026, 1)[-1]
+    assert (lost.name, lost.score, lost.band, lost.low) == ("d2", None, None, None)
+    assert "lacks the policy xxxxxxxxxxxx" in lost.reason
+    assert lost.trips == 3
+
+
+def test_too_little_driving_has_no_score_and_says_so(
+    store: ResultStore, make_result: MakeResult
+) -> None:
+    policy = load_policy("car")
+    result = make_result(1, timeline=pd.DataFrame(), labels=None)
+    provenance = replace(result.provenance, policy_sha256=policy.sha256)
+    store.put(replace(result, provenance=provenance), policy=policy)
+    (standing,) = store.drivers()
+    assert (standing.score, standing.band, standing.scored_trips) == (None, None, 1)
+    assert standing.reason == "only 11.0 km driven, at least 50 km needed"
+    assert store.leaderboard(2026, 1, min_km=12.0) == []
+
+
+def test_a_store_of_older_software_is_brought_up_to_date(
+    store_url: str, tmp_path: Path, make_result: MakeResult
+) -> None:
+    result = make_result(3)
+    by_kind = {"harsh_braking": 0.25, "idling": 0.0}
+    result = replace(result, exposure=replace(result.exposure, by_kind=by_kind))
+    with ResultStore.open(store_url, tmp_path) as store:
+        store.put(result)
+    # Back to the tables of the first release, as far as the trip is concerned.
+    engine = sa.create_engine(
+        store_url.replace("postgresql:", "postgresql+psycopg:"), isolation_level="AUTOCOMMIT"
+    )
+    with engine.connect() as connection:
+        for statement in (
+            "ALTER TABLE exposure ADD COLUMN by_kind JSON",
+            """UPDATE exposure SET by_kind = '{"harsh_braking": 0.25, "idling": 0.0}'""",
+            *(f"ALTER TABLE exposure DROP COLUMN exposure_{kind}" for kind in EventKind),
+            "DROP TABLE policies",
+            "UPDATE alembic_version SET version_num = '0001'",
+        ):
+            connection.exec_driver_sql(statement)
+    engine.dispose()
+    with pytest.raises(StoreError, match="has schema 0001: run `gradewise-offline score`"):
+        ResultStore.open(store_url, tmp_path, read_only=True)
+    with ResultStore.open(store_url, tmp_path) as store:
+        assert store.trip(result.trip_id).exposure == result.exposure
+        assert store.events(result.trip_id) == result.verdicts
+        assert [(s.name, s.trips, s.points) for s in store.drivers()] == [("ann", 1, 4.0)]
+        with store.engine.connect() as connection:
+            context = MigrationContext.configure(connection, opts={"compare_type": True})
+            assert compare_metadata(context, metadata) == []
 
 
 def test_events_of_a_vehicle_come_latest_first(store: ResultStore, make_result: MakeResult) -> None:
