@@ -70,7 +70,6 @@ def plan(
     since: date | None = None,
     rescore: bool = False,
     settle_s: float = 0.0,
-    may_be_empty: bool = False,
 ) -> Plan:
     """Decide for every trip below some folders whether to score it.
 
@@ -82,20 +81,18 @@ def plan(
         Score again what is unchanged or was set aside.
     settle_s : float
         A trip that is not closed counts as still arriving until it has not changed for so long.
-    may_be_empty : bool
-        Whether there may be no trip under a root yet.
 
     Raises
     ------
     InputError
-        If there is no trip under a root.
+        If a root is no folder, or a trip cannot be read.
     """
     found = Plan()
     known = store.known_results(settings.variant)
     failed = {f.trip_path: f.fingerprint for f in store.failed() if f.variant == settings.variant}
     erased = store.erased()
     seen: set[str] = set()
-    for path, named in trips_of(roots, may_be_empty=may_be_empty):
+    for path, named in trips_of(roots):
         if since is not None and _start_day(path) < since:
             continue
         if (path / MARK).exists():
@@ -131,27 +128,36 @@ def plan(
     return found
 
 
-def trips_of(roots: Iterable[Path], *, may_be_empty: bool = False) -> Iterator[tuple[Path, bool]]:
+def require_trips(roots: Iterable[Path]) -> None:
+    """Refuse folders without trips, before a store is made for nothing.
+
+    Raises
+    ------
+    InputError
+        If there is no trip under a root.
+    """
+    for root in roots:
+        if next(trips_of([root]), None) is None:
+            raise InputError(f"{root} holds no trip (a trip is a folder with a {DATABASE})")
+
+
+def trips_of(roots: Iterable[Path]) -> Iterator[tuple[Path, bool]]:
     """Yield every trip below some folders once, and whether it was named itself.
 
     Raises
     ------
     InputError
-        If there is none under a root.
+        If a root is no folder.
     """
     seen: set[Path] = set()
     for root in roots:
         start = root.absolute()
         if not start.is_dir():
             raise InputError(f"{root} is no folder of trips")
-        none_yet = True
         for path in find_trips(start):
-            none_yet = False
             if path not in seen:
                 seen.add(path)
                 yield path, path == start
-        if none_yet and not may_be_empty:
-            raise InputError(f"{root} holds no trip (a trip is a folder with a {DATABASE})")
 
 
 def _start_day(path: Path) -> date:

@@ -108,6 +108,27 @@ def print_summary(
     console.print(f"Results are in {escape(store.files.root)}.", highlight=False, soft_wrap=True)
 
 
+def print_changes(changes: dict[str, list[str]]) -> None:
+    """Print what scoring trips again changed, a line a sentence."""
+    if not changes:
+        return
+    console = _console()
+    same = sum(not sentences for sentences in changes.values())
+    lines = [
+        f"  {escape(trip_id)}: {escape(sentence)}"
+        for trip_id, sentences in changes.items()
+        for sentence in sentences
+    ]
+    if lines:
+        console.print("Changed by scoring again:")
+    for line in lines[:LONGEST_TABLE]:
+        console.print(line, highlight=False, soft_wrap=True)
+    if len(lines) > LONGEST_TABLE:
+        console.print(f"  and {len(lines) - LONGEST_TABLE} more changes, in the trips' histories")
+    if same:
+        console.print(f"Scored again with the same result: {same}.", highlight=False)
+
+
 def trip_json(store: ResultStore, trip_id: str, variant: str) -> dict[str, Any]:
     """Return a stored trip as values that JSON knows."""
     document = asdict(store.trip(trip_id, variant))

@@ -26,7 +26,7 @@ def command(results: str, store_url: str | None, forget: bool, as_json: bool) ->
     They are tried again when the trip, the model, the policy or the software changes, when the
     trip is named itself, or after --forget.
     """
-    with ResultStore.open(store_url, results, read_only=not forget) as store:
+    with ResultStore.open(store_url, results, read_only=not forget, create=False) as store:
         failed = store.failed()
         if as_json:
             click.echo(json.dumps([asdict(one) for one in failed], indent=1))

@@ -63,7 +63,7 @@ def erase(
     Trips, scores, events, past results, timelines, stills and summaries go; only a hash of each
     trip stays, so that a copy of its recording is not scored again.
     """
-    with ResultStore.open(store_url, results, read_only=not yes) as store:
+    with ResultStore.open(store_url, results, read_only=not yes, create=False) as store:
         removed = erase_person(store, driver, recordings=not keep_recordings, dry_run=not yes)
     if as_json:
         click.echo(json.dumps(asdict(removed) | {"done": yes}))

@@ -40,7 +40,7 @@ def command(
     """
     if not (video or timelines or personal):
         raise click.UsageError("say what to delete: --video, --timelines or --personal")
-    with ResultStore.open(store_url, results, read_only=not yes) as store:
+    with ResultStore.open(store_url, results, read_only=not yes, create=False) as store:
         removed = purge(
             store, before.date(),
             video=video, timelines=timelines, personal=personal, dry_run=not yes,

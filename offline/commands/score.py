@@ -24,8 +24,8 @@ from rich.text import Text
 
 from offline.batch.attempt import Limits, Outcome
 from offline.batch.coordinator import Engine, Summary, score_all
-from offline.batch.planning import Plan, plan
-from offline.batch.scoretable import print_summary, print_trips, trip_json
+from offline.batch.planning import Plan, plan, require_trips
+from offline.batch.scoretable import print_changes, print_summary, print_trips, trip_json
 from offline.batch.scoring import ScoreTask, score_task
 from offline.batch.settings import Settings, make_settings
 from offline.batch.storeoptions import store_options
@@ -127,23 +127,26 @@ def command(
     console = Console(stderr=True)
     if "://" not in results:
         results = str(Path(results).absolute())
+    if not watch:
+        require_trips(paths)
+    limits = Limits(timeout_s, memory_mb)
     engine: Engine
+    if scheduler:
+        from offline.batch.cluster import Cluster
+
+        # Before a store is made for nothing.
+        engine = Cluster(scheduler, limits)
+        click.get_current_context().call_on_close(engine.close)
     with ResultStore.open(store_url, results) as store:
         planned = _plan(paths, store, settings, since, rescore, watch)
-        limits = Limits(timeout_s, memory_mb)
-        if scheduler:
-            from offline.batch.cluster import Cluster
-
-            engine = Cluster(scheduler, limits)
-            click.get_current_context().call_on_close(engine.close)
-        else:
+        if not scheduler:
             from offline.batch.localpool import LocalPool
 
             if not watch:
                 workers = max(1, min(workers, len(planned.to_score)))
             engine = LocalPool(workers, limits, PRELOAD)
         summary = Summary()
-        started_s = time.monotonic()
+        started_s, started_utc_ns = time.monotonic(), time.time_ns()
         try:
             while True:
                 _score(planned, settings, engine, store, results, undated, summary, console)
@@ -158,6 +161,7 @@ def command(
             )
             raise
         took_s = time.monotonic() - started_s
+        changes = store.changes_since(started_utc_ns, settings.variant)
         ids = [*planned.unchanged, *summary.scored]
         if as_json:
             click.echo(
@@ -166,6 +170,7 @@ def command(
                         "trips": [trip_json(store, trip_id, settings.variant) for trip_id in ids],
                         "scored": summary.scored,
                         "unchanged": planned.unchanged,
+                        "changes": changes,
                         "failed": [
                             {"trip": f.trip_path, "kind": f.kind, "reason": f.reason}
                             for f in summary.failed
@@ -179,6 +184,7 @@ def command(
             )
         else:
             print_trips(store, planned.unchanged, summary.scored, settings.variant)
+            print_changes(changes)
             print_summary(store, planned, summary, settings.variant, took_s)
     return 1 if summary.failed else 0
 
@@ -198,7 +204,6 @@ def _plan(
         since=since.date() if since else None,
         rescore=rescore,
         settle_s=SETTLE_S if watch else 0.0,
-        may_be_empty=watch,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote, unquote
 
 import sqlalchemy as sa
 
@@ -16,20 +17,27 @@ BUSY_TIMEOUT_MS: Final = 30_000
 """How long a writer waits for another one's transaction."""
 
 
-def default_url(results_dir: str | Path) -> str:
+def default_url(results_dir: str | Path) -> sa.URL:
     """Return the URL of the SQLite store that lies with its results."""
-    return f"sqlite:///{Path(results_dir).absolute() / 'gradewise.sqlite'}"
+    # No text to be parsed: a folder's name may hold a `?` or a `%`.
+    return sa.URL.create("sqlite", database=str(Path(results_dir).absolute() / "gradewise.sqlite"))
 
 
-def connect(url: str, *, read_only: bool) -> sa.Engine:
+def connect(url: str | sa.URL, *, read_only: bool, create: bool = True) -> sa.Engine:
     """Open a database by its SQLAlchemy URL and bring its schema up to date.
+
+    Parameters
+    ----------
+    create : bool
+        Whether to make the store where there is none; a reader never does.
 
     Raises
     ------
     StoreError
-        If it cannot be opened, is absent and `read_only`, or has another schema version that
-        this code cannot bring up to date.
+        If it cannot be opened, is absent and not to be made, or has another schema version
+        that this code cannot bring up to date.
     """
+    create = create and not read_only
     try:
         address = sa.make_url(url)
     except sa.exc.ArgumentError:
@@ -38,13 +46,13 @@ def connect(url: str, *, read_only: bool) -> sa.Engine:
         ) from None
     kind = address.get_backend_name()
     if kind == "sqlite":
-        engine = _sqlite(address, read_only=read_only)
+        engine = _sqlite(address, read_only=read_only, create=create)
     elif kind == "postgresql":
         engine = _postgresql(address, read_only=read_only)
     else:
         raise StoreError(f"{url!r}: a store is kept in SQLite or PostgreSQL, not {kind}")
     try:
-        _bring_up_to_date(engine, read_only=read_only)
+        _bring_up_to_date(engine, read_only=read_only, create=create)
     except sa.exc.DBAPIError as problem:
         engine.dispose()
         raise StoreError(f"cannot open the store {shown(engine)}: {problem.orig}") from None
@@ -55,17 +63,19 @@ def connect(url: str, *, read_only: bool) -> sa.Engine:
 
 
 def shown(engine: sa.Engine) -> str:
-    """Return the URL for people, without its password."""
+    """Name the database for people: a file's path, or a URL without its password."""
+    if engine.dialect.name == "sqlite":
+        return unquote(str(engine.url.database).removeprefix("file:"))
     return engine.url.render_as_string(hide_password=True)
 
 
-def _sqlite(address: sa.URL, *, read_only: bool) -> sa.Engine:
+def _sqlite(address: sa.URL, *, read_only: bool, create: bool) -> sa.Engine:
     if not address.database or address.database == ":memory:":
         raise StoreError("a store in memory is gone when the program ends: name a file")
     path = Path(address.database).absolute()
-    if read_only and not path.is_file():
+    if not create and not path.is_file():
         raise StoreError(f"there is no store at {path}: run `gradewise-offline score` first")
-    if not read_only:
+    if create:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as problem:
@@ -73,8 +83,9 @@ def _sqlite(address: sa.URL, *, read_only: bool) -> sa.Engine:
     engine = sa.create_engine(
         sa.URL.create(
             "sqlite",
-            database=f"file:{path}",
-            query={"mode": "ro" if read_only else "rwc", "uri": "true"},
+            # A folder's name may hold what means something in a URI: `?`, `#`, `%`.
+            database=f"file:{quote(str(path))}",
+            query={"mode": "ro" if read_only else "rwc" if create else "rw", "uri": "true"},
         ),
         connect_args={"timeout": BUSY_TIMEOUT_MS / 1000, "check_same_thread": False},
     )
@@ -116,7 +127,7 @@ def _postgresql(address: sa.URL, *, read_only: bool) -> sa.Engine:
         ) from None
 
 
-def _bring_up_to_date(engine: sa.Engine, *, read_only: bool) -> None:
+def _bring_up_to_date(engine: sa.Engine, *, read_only: bool, create: bool) -> None:
     found = _schema_version(engine)
     if found == SCHEMA_VERSION:
         return
@@ -125,7 +136,7 @@ def _bring_up_to_date(engine: sa.Engine, *, read_only: bool) -> None:
             f"the store {shown(engine)} has schema {found}, this program knows {SCHEMA_VERSION}: "
             "install the Gradewise that wrote it, or a newer one"
         )
-    if read_only:
+    if read_only or (found is None and not create):
         what = f"has schema {found}" if found else "holds no results"
         raise StoreError(
             f"the store {shown(engine)} {what}: run `gradewise-offline score` with it once, "

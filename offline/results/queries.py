@@ -317,6 +317,22 @@ def list_history(connection: sa.Connection, trip_id: str, variant: str) -> list[
     ]
 
 
+def list_changes(
+    connection: sa.Connection, since_utc_ns: int, variant: str
+) -> dict[str, list[str]]:
+    """Return by trip what its results that were replaced since then differed in."""
+    h = schema.history.c
+    rows = connection.execute(
+        sa.select(h.trip_id, h.changes)
+        .where(h.replaced_utc_ns >= since_utc_ns, h.variant == variant)
+        .order_by(h.trip_id, h.id)
+    )
+    found: dict[str, list[str]] = {}
+    for trip_id, sentences in rows:
+        found.setdefault(trip_id, []).extend(sentences)
+    return found
+
+
 def list_failed(connection: sa.Connection) -> list[FailedTrip]:
     """Return the trips set aside, in order of their paths."""
     rows = connection.execute(

@@ -49,7 +49,12 @@ class ResultStore:
 
     @classmethod
     def open(
-        cls, url: str | None, results_dir: str | Path, *, read_only: bool = False
+        cls,
+        url: str | None,
+        results_dir: str | Path,
+        *,
+        read_only: bool = False,
+        create: bool = True,
     ) -> ResultStore:
         """Open a store, and unless `read_only` make it where there is none.
 
@@ -60,6 +65,8 @@ class ResultStore:
             `results_dir`.
         results_dir : str or Path
             Folder of timelines, labels and stills, or an fsspec URL.
+        create : bool
+            False refuses a store that is not there yet, which a reader does anyway.
 
         Raises
         ------
@@ -70,13 +77,17 @@ class ResultStore:
         if url is None:
             if files.folder is None:
                 raise StoreError("results in an object store need a database: give its --store URL")
-            url = default_url(files.folder)
+            address: str | sa.URL = default_url(files.folder)
+        else:
+            address = url
+        engine = connect(address, read_only=read_only, create=create)
         if not read_only and files.folder is not None:
             try:
                 files.folder.mkdir(parents=True, exist_ok=True)
             except OSError as problem:
+                engine.dispose()
                 raise StoreError(f"cannot make {files.folder}: {problem}") from None
-        return cls(connect(url, read_only=read_only), files, read_only=read_only)
+        return cls(engine, files, read_only=read_only)
 
     def close(self) -> None:
         """Let go of the database."""
@@ -255,6 +266,11 @@ class ResultStore:
         """Return the events of a vehicle, latest first."""
         with self.transaction() as connection:
             return queries.vehicle_events(connection, vehicle, period, limit)
+
+    def changes_since(self, utc_ns: int, variant: str = STANDARD) -> dict[str, list[str]]:
+        """Return by trip what the scorings since an instant changed, in sentences."""
+        with self.transaction() as connection:
+            return queries.list_changes(connection, utc_ns, variant)
 
     def history(self, trip_id: str, variant: str = STANDARD) -> list[PastResult]:
         """Return the results of a trip that were replaced, latest first, and what changed."""

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from offline.batch.planning import plan
+from offline.batch.planning import plan, require_trips
 from offline.batch.settings import Settings, make_settings
 from offline.errors import InputError, ModelError, PolicyError
 from offline.results import ResultStore
@@ -117,8 +117,8 @@ def test_a_folder_without_trips_is_bad_input(
     tmp_path: Path, store: ResultStore, settings: Settings
 ) -> None:
     with pytest.raises(InputError, match="holds no trip"):
-        plan([tmp_path], store, settings)
-    assert plan([tmp_path], store, settings, may_be_empty=True).to_score == []
+        require_trips([tmp_path])
+    assert plan([tmp_path], store, settings).to_score == []
     with pytest.raises(InputError, match="is no folder"):
         plan([tmp_path / "nowhere"], store, settings)
 

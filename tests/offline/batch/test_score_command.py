@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -80,10 +82,15 @@ def test_a_trip_that_failed_gives_exit_code_1_and_its_reason(
     ("arguments", "message"),
     [
         (["{tmp}/empty"], "holds no trip"),
-        (["{tmp}/empty", "--store", "sqlite:////proc/x/y.sqlite"], "cannot make the store's"),
+        (["{tmp}/half", "--store", "sqlite:////proc/x/y.sqlite"], "cannot make the store's"),
+        (
+            ["{tmp}/half", "--store", "sqlite:////proc/y.sqlite"],
+            "cannot open the store /proc/y.sqlite: unable to open database file",
+        ),
+        (["{tmp}/half", "--scheduler", "tcp://127.0.0.1:1"], "no Dask scheduler answers"),
         (["{tmp}/empty", "--model", "none"], "no released model 'none'"),
         (["{tmp}/empty", "--policy", "{tmp}/none.toml"], "none.toml"),
-        (["{tmp}/empty", "--results", "/proc/results"], "/proc/results"),
+        (["{tmp}/half", "--results", "/proc/results"], "/proc/results"),
         (["{tmp}/nowhere"], "does not exist"),
     ],
 )
@@ -91,9 +98,42 @@ def test_bad_input_is_one_clear_line(
     arguments: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "empty").mkdir()
+    (tmp_path / "half").mkdir()
+    (tmp_path / "half" / "trip.sqlite").touch()
     if "--results" not in arguments:
         arguments = [*arguments, "--results", f"{tmp_path}/results"]
     code, out, err = score(capsys, *(a.replace("{tmp}", str(tmp_path)) for a in arguments))
     assert (code, out) == (2, "")
     assert message in err
+    assert err.count("\n") == 1 or "Usage" in err
+    assert not (tmp_path / "results").exists()
     assert "Traceback" not in err
+
+
+def test_scoring_again_lists_what_changed(
+    tmp_path: Path, make_trip: MakeTrip, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root, results = tmp_path / "100%? #1 trips", tmp_path / "100%? #1 results"
+    trip = make_trip(root, 1, seconds=20)
+    assert score(capsys, root, "--results", results)[0] == 0
+    assert (results / "gradewise.sqlite").is_file()
+    code, out, _ = score(capsys, root, "--results", results, "--rescore")
+    assert (code, "Scored again with the same result: 1." in out) == (0, True)
+    # Another policy, under which the idling at the start or the score differs.
+    stricter = tmp_path / "stricter.toml"
+    text = (files("offline") / "policies" / "car.toml").read_text("utf-8")
+    stricter.write_text(re.sub(r"half_points = [\d.]+", "half_points = 20.0", text))
+    code, out, _ = score(capsys, root, "--results", results, "--policy", stricter)
+    assert (code, "Changed by scoring again:" in out) == (0, True)
+    assert re.search(rf"van-1/{trip.name}: score [\d.]+ is now [\d.]+", out)
+
+
+@pytest.mark.parametrize(
+    "command", [["failed", "--forget"], ["purge", "--before", "2026-01-01", "--video", "--yes"]]
+)
+def test_what_only_takes_away_makes_no_store(
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert group.run([*command, "--results", str(tmp_path / "results")]) == 2
+    assert "there is no store at" in capsys.readouterr().err
+    assert not (tmp_path / "results").exists()
