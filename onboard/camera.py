@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 
 from onboard.errors import DeviceError
+from onboard.jpeg import Jpeg, whole_jpeg
 
 TIMEOUT_S: Final = 2.0
 _NETWORK: Final = ("rtsp://", "rtsps://", "http://", "https://")
@@ -27,21 +28,25 @@ _OLDEST_KERNEL_STAMP_S: Final = 1.0
 
 @dataclass(slots=True)
 class Picture:
-    """One picture of a camera.
+    """One picture of a camera; with none of the three, one that arrived damaged.
 
     Attributes
     ----------
     t_mono_ns : int
         When it was taken; of network cameras, when it arrived.
     frame : av.VideoFrame or None
-        Decoded picture; None where a packet is passed through and nobody needs to see it.
+        Decoded picture; None where the decoder lags behind the packets, and with MJPEG that is
+        passed through.
     packet : av.Packet or None
         The camera's own H.264, where it is passed through.
+    jpeg : Jpeg or None
+        The camera's own MJPEG, where it is passed through.
     """
 
     t_mono_ns: int
     frame: av.VideoFrame | None = None
     packet: av.Packet | None = None
+    jpeg: Jpeg | None = None
 
 
 class Camera(Protocol):
@@ -72,6 +77,8 @@ class CameraRequest:
         Wanted of a V4L2 camera; it may give something else.
     copy_h264 : bool
         Pass a network camera's own H.264 through instead of encoding again.
+    copy_mjpeg : bool
+        Pass a camera's own MJPEG through instead of encoding it.
     real_time : bool
         Replay a file at its own pace, or as fast as possible.
     """
@@ -81,6 +88,7 @@ class CameraRequest:
     height: int = 720
     fps: int = 30
     copy_h264: bool = True
+    copy_mjpeg: bool = False
     real_time: bool = True
 
 
@@ -125,10 +133,17 @@ class V4l2Camera:
         self._capture.set(cv2.CAP_PROP_FRAME_HEIGHT, request.height)
         self._capture.set(cv2.CAP_PROP_FPS, request.fps)
         self._capture.set(cv2.CAP_PROP_BUFFERSIZE, 4)
+        # A camera without MJPEG keeps its own format, whatever was asked for.
+        self._copy = (
+            request.copy_mjpeg
+            and self._capture.get(cv2.CAP_PROP_FOURCC) == cv2.VideoWriter.fourcc(*"MJPG")
+            and self._capture.set(cv2.CAP_PROP_CONVERT_RGB, 0)
+        )
 
     def pictures(self) -> Iterator[Picture]:
         while True:
-            done, bgr = self._capture.read()
+            # Not converted, a picture is the camera's own bytes, in one row.
+            done, read = self._capture.read()
             now_ns = time.monotonic_ns()
             if not done:
                 raise DeviceError(f"camera: {self._source} gives no picture")
@@ -137,8 +152,11 @@ class V4l2Camera:
             age_s = (now_ns - taken_ns) / 1e9
             if not 0.0 <= age_s <= _OLDEST_KERNEL_STAMP_S:
                 taken_ns = now_ns
-            pixels = np.asarray(bgr, dtype=np.uint8)
-            yield Picture(taken_ns, av.VideoFrame.from_ndarray(pixels, format="bgr24"))
+            pixels = np.asarray(read, dtype=np.uint8)
+            if self._copy:
+                yield Picture(taken_ns, jpeg=whole_jpeg(pixels.tobytes()))
+            else:
+                yield Picture(taken_ns, av.VideoFrame.from_ndarray(pixels, format="bgr24"))
 
     def close(self) -> None:
         self._capture.release()
@@ -161,7 +179,10 @@ class NetworkCamera:
             self._stream = self._container.streams.video[0]
         except (av.FFmpegError, IndexError, OSError) as problem:
             raise DeviceError(f"camera: {request.source}: {problem}") from problem
-        self._copy = request.copy_h264 and self._stream.codec_context.name == "h264"
+        context = self._stream.codec_context
+        # Pictures out of order cannot be dated by their arrival: they are encoded anew.
+        self._copy = request.copy_h264 and context.name == "h264" and not context.has_b_frames
+        self._copy_mjpeg = request.copy_mjpeg and context.name == "mjpeg"
 
     def pictures(self) -> Iterator[Picture]:
         seen_ns = 0
@@ -170,10 +191,13 @@ class NetworkCamera:
                 now_ns = time.monotonic_ns()
                 if packet.size == 0:
                     continue
+                seen_ns = max(now_ns, seen_ns + 1)
+                if self._copy_mjpeg:
+                    yield Picture(seen_ns, jpeg=whole_jpeg(bytes(packet)))
+                    continue
                 frames = packet.decode()
                 # One packet is one picture; a decoder that lags gives it with a later one.
                 frame = frames[-1] if frames else None
-                seen_ns = max(now_ns, seen_ns + 1)
                 if self._copy:
                     yield Picture(seen_ns, frame, packet)
                 elif frame is not None:
@@ -197,23 +221,32 @@ class FileCamera:
             self._stream = self._container.streams.video[0]
         except (av.FFmpegError, IndexError, OSError) as problem:
             raise DeviceError(f"camera: {request.source}: {problem}") from problem
+        self._copy = request.copy_mjpeg and self._stream.codec_context.name == "mjpeg"
 
     def pictures(self) -> Iterator[Picture]:
         start_ns = time.monotonic_ns()
         first_s: float | None = None
         try:
-            for frame in self._container.decode(self._stream):
-                if frame.pts is None or frame.time_base is None:
+            for one in self._packets_or_frames():
+                if one.pts is None or one.time_base is None:
                     continue
-                at_s = float(frame.pts * frame.time_base)
+                at_s = float(one.pts * one.time_base)
                 first_s = at_s if first_s is None else first_s
                 due_ns = start_ns + round((at_s - first_s) * 1e9)
                 ahead_s = (due_ns - time.monotonic_ns()) / 1e9
                 if self._real_time and ahead_s > 0:
                     time.sleep(ahead_s)
-                yield Picture(due_ns, frame)
+                if isinstance(one, av.Packet):
+                    yield Picture(due_ns, jpeg=whole_jpeg(bytes(one)))
+                else:
+                    yield Picture(due_ns, one)
         except (av.FFmpegError, OSError) as problem:
             raise DeviceError(f"camera: {self._source}: {problem}") from problem
+
+    def _packets_or_frames(self) -> Iterator[av.Packet] | Iterator[av.VideoFrame]:
+        if self._copy:
+            return self._container.demux(self._stream)
+        return self._container.decode(self._stream)
 
     def close(self) -> None:
         self._container.close()

@@ -13,12 +13,13 @@ from typing import Any, Final
 
 import numpy as np
 
-from onboard.camera import CameraRequest, open_camera
+from onboard.camera import CameraRequest, Picture, open_camera
 from onboard.disk import free_bytes
 from onboard.errors import DeviceError
 from onboard.health import Health
 from onboard.obdlink import ObdLink, ObdRequest
 from onboard.settings import Settings
+from onboard.stills import decoded_small
 from onboard.tripclock import FIRST_PLAUSIBLE_UTC_NS
 
 WATCH_CAMERA_S: Final = 3.0
@@ -127,21 +128,26 @@ def check_disk(settings: Settings) -> Finding:
 def check_camera(settings: Settings) -> Finding:
     """Whether pictures come, how many, and whether they show anything."""
     camera = settings.camera
-    request = CameraRequest(camera.source, camera.width, camera.height, camera.fps)
+    request = CameraRequest(
+        camera.source, camera.width, camera.height, camera.fps, copy_mjpeg=camera.copy_mjpeg
+    )
     try:
         opened = open_camera(request)
     except DeviceError as problem:
         return Finding("camera", False, str(problem), _camera_advice(camera.source))
     times: list[int] = []
-    size, brightness = "", 255.0
+    size, brightness, own_mjpeg = "", 255.0, False
     try:
         end = time.monotonic() + WATCH_CAMERA_S
         for picture in opened.pictures():
             times.append(picture.t_mono_ns)
-            if picture.frame is not None:
+            own_mjpeg = picture.jpeg is not None
+            if picture.jpeg is not None:
+                size = f"{picture.jpeg.width}x{picture.jpeg.height} MJPEG"
+            elif picture.frame is not None:
                 size = f"{picture.frame.width}x{picture.frame.height}"
-                if len(times) % 10 == 1:
-                    brightness = float(np.mean(picture.frame.to_ndarray(format="gray")))
+            if len(times) % 10 == 1:
+                brightness = _brightness(picture, brightness)
             if time.monotonic() > end:
                 break
     except DeviceError as problem:
@@ -154,6 +160,13 @@ def check_camera(settings: Settings) -> Finding:
     found = f"{camera.source}: {size}, {rate:.1f} pictures/s"
     if brightness < DARK:
         return Finding("camera", False, f"{found}, all dark", "take the lens cap off")
+    if camera.copy_mjpeg and not own_mjpeg:
+        return Finding(
+            "camera",
+            True,
+            found,
+            "it gives no MJPEG to be kept (`copy_mjpeg`): its pictures will be encoded",
+        )
     if rate < 0.8 * camera.fps:
         return Finding(
             "camera",
@@ -163,6 +176,15 @@ def check_camera(settings: Settings) -> Finding:
             "smaller picture or another USB port",
         )
     return Finding("camera", True, found)
+
+
+def _brightness(picture: Picture, otherwise: float) -> float:
+    if picture.jpeg is not None:
+        bgr = decoded_small(picture.jpeg)
+        return otherwise if bgr is None else float(bgr.mean())
+    if picture.frame is not None:
+        return float(np.mean(picture.frame.to_ndarray(format="gray")))
+    return otherwise
 
 
 def _camera_advice(source: str) -> str:

@@ -172,6 +172,7 @@ class Recorder:
                     camera.height,
                     camera.fps,
                     camera.copy_h264,
+                    camera.copy_mjpeg,
                     self._options.real_time,
                 ),
                 VideoOptions(camera.segment_s, camera.still_every_s),

@@ -12,7 +12,7 @@ from pathlib import Path
 from onboard.errors import TripError
 from onboard.manifest import read_manifest
 from onboard.tripreader import check_database
-from onboard.tripschema import DATABASE, MANIFEST, TS_TICKS_PER_S, VIDEO
+from onboard.tripschema import DATABASE, MANIFEST, TS_TICKS_PER_S, VIDEO, open_recordings
 from onboard.tripwriter import finish, lock_folder, open_for_writing
 
 
@@ -84,7 +84,7 @@ def _close(
     for stray in (folder / VIDEO).glob(".*.new"):
         stray.unlink()
     restored = 0
-    for recording in sorted((folder / VIDEO).glob("*.ts")):
+    for recording in open_recordings(folder):
         # A file that cannot be read is set aside, and noted, when the trip is finished.
         with suppress(TripError):
             restored += _restore_frames(recording, connection)

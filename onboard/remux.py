@@ -1,14 +1,20 @@
-"""From the crash-safe MPEG-TS of a recording to an MP4 that players can seek and stream."""
+"""From the crash-safe file of a recording to an MP4 that players can seek.
+
+Browsers play and stream it where it holds H.264; none plays MJPEG in MP4.
+"""
 
 from __future__ import annotations
 
 import errno
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import av
+from av.container import InputContainer
+from av.video.stream import VideoStream
 
 from onboard.errors import TripError
 from onboard.manifest import sync_folder
@@ -16,14 +22,14 @@ from onboard.tripschema import START_MARK, TS_TICKS_PER_S
 
 _START: Final = re.compile(re.escape(START_MARK.encode()) + rb"(\d+)")
 _HEAD_BYTES: Final = 4096
-"""The start stands in the first of MPEG-TS's 188 byte packets, the service description."""
+"""The start stands in MPEG-TS's first packet, the service description, and in NUT's title."""
 
 
 def remux_segment(recording: Path) -> Path | None:
-    """Turn `video/NNNN.ts` into `video/NNNN.mp4`, then delete the former.
+    """Turn `video/NNNN.ts` (or `.nut`) into `video/NNNN.mp4`, then delete the former.
 
     The pictures are copied bit for bit with their presentation times, index first (faststart).
-    Interrupted at any moment, either the .ts or a whole .mp4 is there. Where the disk has no
+    Interrupted at any moment, either the recording or a whole .mp4 is there. Where the disk has no
     room for the copy, the recording stays as it is: every reader of trips takes both.
 
     Returns
@@ -53,7 +59,7 @@ def remux_segment(recording: Path) -> Path | None:
         if getattr(problem, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
             return recording
         if recording.stat().st_size < 4096:
-            # Nothing but the tables that every MPEG-TS starts with.
+            # Nothing but the tables that every recording starts with.
             recording.unlink()
             return None
         raise TripError(f"{recording} cannot be read as video: {problem}") from problem
@@ -78,13 +84,18 @@ def _copy(recording: Path, target: Path) -> int:
     ):
         incoming = source.streams.video[0]
         outgoing = sink.add_stream_from_template(incoming)
-        for packet in source.demux(incoming):
-            if packet.dts is None:
-                continue
+        for packet in whole_packets(source, incoming):
             packet.stream = outgoing
             sink.mux(packet)
             packets += 1
     return packets
+
+
+def whole_packets(source: InputContainer, stream: VideoStream) -> Iterator[av.Packet]:
+    """A recording's packets, without the half of one that a kill in mid-write leaves."""
+    for packet in source.demux(stream):
+        if packet.dts is not None and not packet.is_corrupt:
+            yield packet
 
 
 def start_of_recording_ns(recording: Path) -> int | None:
@@ -107,7 +118,7 @@ def presentation_times(recording: Path) -> list[int]:
     try:
         with av.open(str(recording)) as source:
             stream = source.streams.video[0]
-            return sorted(p.pts for p in source.demux(stream) if p.pts is not None)
+            return sorted(p.pts for p in whole_packets(source, stream) if p.pts is not None)
     except (av.FFmpegError, IndexError) as problem:
         if recording.stat().st_size < 4096:
             return []

@@ -46,6 +46,9 @@ class CameraSettings(_Section):
     copy_h264: bool = Field(
         default=True, description="Keep a network camera's own H.264 instead of encoding again."
     )
+    copy_mjpeg: bool = Field(
+        default=False, description="Keep the camera's own MJPEG instead of encoding H.264."
+    )
     segment_s: Annotated[float, Field(ge=2, le=3600)] = Field(
         default=60.0, description="Length of one video file."
     )

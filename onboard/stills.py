@@ -11,9 +11,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from onboard.jpeg import Jpeg
+
 STILL_WIDTH: Final = 320
 STILL_HEIGHT: Final = 180
 STILL_JPEG_QUALITY: Final = 80
+
+_REDUCED: Final = {
+    2: cv2.IMREAD_REDUCED_COLOR_2,
+    4: cv2.IMREAD_REDUCED_COLOR_4,
+    8: cv2.IMREAD_REDUCED_COLOR_8,
+}
 
 Image = NDArray[np.uint8]
 
@@ -49,6 +57,24 @@ def still(picture: Image) -> Image:
         ),
         dtype=np.uint8,
     )
+
+
+def decoded_small(jpeg: Jpeg) -> Image | None:
+    """Decode a camera's JPEG at the least size that a still can be cut from.
+
+    The decoder halves the picture up to three times for less work than decoding it whole.
+
+    Returns
+    -------
+    ndarray of uint8, shape (h, w, 3), BGR, or None
+        None where it cannot be decoded.
+    """
+    flags = cv2.IMREAD_COLOR
+    for shrink, reduced in _REDUCED.items():
+        if jpeg.width >= shrink * STILL_WIDTH and jpeg.height >= shrink * STILL_HEIGHT:
+            flags = reduced
+    decoded = cv2.imdecode(np.frombuffer(jpeg.data, np.uint8), flags)
+    return None if decoded is None else np.asarray(decoded, dtype=np.uint8)
 
 
 def encode_still(still_bgr: Image) -> bytes:

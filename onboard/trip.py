@@ -2,7 +2,7 @@
 
     <vehicle>/<UTC start>-<id>/
       trip.sqlite      write-ahead log while open, one plain file once closed
-      video/0000.ts    while recording; remuxed to 0000.mp4 on close
+      video/0000.ts    while recording (0000.nut: MJPEG); remuxed to 0000.mp4 on close
       manifest.json    written last: schema version, file sizes, SHA-256
 
 All times are CLOCK_MONOTONIC nanoseconds of the recording computer.

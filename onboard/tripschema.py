@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Final
 
 SCHEMA_VERSION: Final = 1
@@ -19,6 +20,8 @@ LOCK_MARK: Final = "locked"
 TS_TICKS_PER_S: Final = 90_000
 """Time base of recorded video: MPEG-TS counts in 1/90000 s, and so does the MP4 made from it."""
 
+RECORDINGS: Final = (".ts", ".nut")
+"""What video is recorded as, H.264 and MJPEG; both turn into `.mp4` when the trip closes."""
 START_MARK: Final = "t_mono_ns="
 """What a recording says in its first bytes, followed by CLOCK_MONOTONIC at presentation time 0."""
 
@@ -65,3 +68,8 @@ CREATE TABLE journal (
     message TEXT NOT NULL
 );
 """
+
+
+def open_recordings(trip: Path) -> list[Path]:
+    """Video files of a trip that have not been turned into MP4, in order."""
+    return sorted(file for file in (trip / VIDEO).glob("*.*") if file.suffix in RECORDINGS)

@@ -29,7 +29,14 @@ import onboard
 from onboard.errors import OnboardError, TripError
 from onboard.manifest import sync_folder, write_manifest
 from onboard.signals import SIGNALS, Status, checked
-from onboard.tripschema import APPLICATION_ID, DATABASE, SCHEMA_VERSION, TABLES, VIDEO
+from onboard.tripschema import (
+    APPLICATION_ID,
+    DATABASE,
+    SCHEMA_VERSION,
+    TABLES,
+    VIDEO,
+    open_recordings,
+)
 
 COMMIT_EVERY_S: Final = 0.4
 MOST_PENDING_ROWS: Final = 200_000
@@ -357,7 +364,7 @@ def finish(
     progress: Callable[[Path], None] | None = None,
 ) -> None:
     """Remux the video, fold the write-ahead log in, write the manifest; closes the connection."""
-    recordings = sorted((path / VIDEO).glob("*.ts"))
+    recordings = open_recordings(path)
     if recordings:
         # PyAV is needed for video only, and takes 0.2 s to import.
         from onboard.remux import remux_segment
@@ -369,7 +376,7 @@ def finish(
                 remux_segment(recording)
             except TripError as problem:
                 # Kept under another name for people who may know better.
-                recording.rename(recording.with_suffix(".ts.unreadable"))
+                recording.rename(recording.with_name(f"{recording.name}.unreadable"))
                 connection.execute(
                     "INSERT INTO journal VALUES (?, 'video', ?)",
                     (time.monotonic_ns(), str(problem)),

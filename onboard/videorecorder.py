@@ -16,9 +16,9 @@ import numpy as np
 from onboard.camera import CameraRequest, Picture, open_camera
 from onboard.errors import DeviceError
 from onboard.health import Health
-from onboard.stills import encode_still, still
+from onboard.stills import Image, decoded_small, encode_still, still
 from onboard.tripwriter import TripWriter
-from onboard.videofile import VideoFile, picture_size
+from onboard.videofile import VideoFile, kind_of, picture_size, suffix_for
 
 CAPTURE: Final = "camera"
 ENCODE: Final = "video"
@@ -159,6 +159,9 @@ class VideoRecorder:
                     if lost:
                         self._say(CAPTURE, "the camera is back")
                         lost = False
+                    if picture.frame is picture.packet is picture.jpeg is None:
+                        self._health.count("frames_damaged")
+                        continue
                     self._put(picture)
                     if self._stopping.is_set():
                         return
@@ -266,11 +269,11 @@ class VideoRecorder:
         return (
             picture.t_mono_ns - file.start_ns >= self._options.segment_s * 1e9
             or picture_size(picture) != file.size
-            or (picture.packet is not None) != file.copies
+            or kind_of(picture) != file.kind
         )
 
     def _begin_file(self, picture: Picture) -> None:
-        path = self._writer.video_path(self._segment)
+        path = self._writer.video_path(self._segment, suffix_for(picture))
         file = VideoFile(path, picture, self._request.fps)
         with self._file_mutex:
             self._file = file
@@ -294,18 +297,19 @@ class VideoRecorder:
         Without video only pictures with stills get a row (segment -1: in no file).
         """
         index = self._index
-        due = picture.frame is not None and picture.t_mono_ns >= self._still_due_ns
+        shows = picture.frame is not None or picture.jpeg is not None
+        due = shows and picture.t_mono_ns >= self._still_due_ns
         if segment < 0 and not due:
             return index
         self._index += 1
         self._writer.add_frame(index, segment, pts, picture.t_mono_ns)
-        if due and picture.frame is not None:
+        if due:
             # A decoder that lags shows an earlier picture than the packet it came with.
             shown = index
-            if picture.packet is not None and picture.frame.pts is not None:
-                shown = self._frame_of_pts.get(picture.frame.pts, index)
-            if shown > self._last_still:
-                bgr = np.asarray(picture.frame.to_ndarray(format="bgr24"), dtype=np.uint8)
+            frame = picture.frame
+            if picture.packet is not None and frame is not None and frame.pts is not None:
+                shown = self._frame_of_pts.get(frame.pts, index)
+            if shown > self._last_still and (bgr := _decoded(picture)) is not None:
                 self._writer.add_still(shown, encode_still(still(bgr)))
                 self._last_still = shown
                 self._health.count("stills")
@@ -318,3 +322,10 @@ class VideoRecorder:
         with suppress(OSError):
             self._journal(part, words)
         self._health.say(part, words)
+
+
+def _decoded(picture: Picture) -> Image | None:
+    if picture.jpeg is not None:
+        return decoded_small(picture.jpeg)
+    assert picture.frame is not None
+    return np.asarray(picture.frame.to_ndarray(format="bgr24"), dtype=np.uint8)

@@ -13,10 +13,15 @@ import av
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from offline.video import index_video
 from onboard.camera import CameraRequest, open_camera
 from onboard.errors import DeviceError
-from onboard.stills import STILL_HEIGHT, STILL_WIDTH, encode_still, still
+from onboard.jpeg import whole_jpeg
+from onboard.recovery import recover
+from onboard.stills import STILL_HEIGHT, STILL_WIDTH, decoded_small, encode_still, still
 from onboard.trip import Trip, find_trips
 
 DEBIAN_PYTHON = Path("/usr/bin/python3")
@@ -121,6 +126,104 @@ def test_rtsp_is_passed_through(rtsp, start_logger) -> None:
                     bgr = picture.to_ndarray(format="bgr24")
                     assert encode_still(still(bgr)) == stills.pop(int(index))
         assert not stills
+
+
+def test_mjpeg_is_passed_through_and_survives_a_kill(mjpeg, start_logger) -> None:
+    logger = start_logger(
+        *("--camera", mjpeg[1], "--now"),
+        config="[camera]\nsegment_s = 2\nfps = 15\ncopy_mjpeg = true\n",
+    )
+    logger.wait_for("begins")
+    end = time.monotonic() + 60
+    while sum(1 for _ in logger.trips.glob("*/*/video/*.nut")) < 3:
+        assert time.monotonic() < end, logger.said.read_text()
+        time.sleep(0.2)
+    time.sleep(0.5)
+    logger.process.kill()
+    logger.process.wait()
+    (path,) = find_trips(logger.trips)
+    assert recover(path).unreadable == ()
+    with Trip.open(path) as trip:
+        frames = trip.frames()
+        stills = {s.frame_index: s.jpeg for s in trip.stills()}
+        assert len(stills) >= 6
+        assert [file.suffix for file in trip.video_files()] == [".mp4"] * 3
+        for file in trip.video_files():
+            own = frames.segment == int(file.stem)
+            with av.open(str(file)) as video:
+                assert video.streams.video[0].codec_context.name == "mjpeg"
+                packets = [p for p in video.demux(video=0) if p.pts is not None]
+                assert all(len(p.decode()) == 1 for p in packets)
+            assert [p.pts for p in packets] == frames.pts[own].tolist()
+            # Restored rows and those of the recorder tell one time.
+            assert np.diff(frames.t_mono_ns[own] - frames.pts[own] * 1e9 / 90_000) == pytest.approx(
+                0, abs=12_000
+            )
+            for packet, index in zip(packets, frames.index[own], strict=True):
+                if int(index) in stills:
+                    camera_s = whole_jpeg(bytes(packet))
+                    assert encode_still(still(decoded_small(camera_s))) == stills.pop(int(index))
+            held = index_video(file)
+            assert (held.width, held.height, held.keyframe.all()) == (320, 180, True)
+        assert not stills
+
+
+def test_mjpeg_of_a_file_is_kept_bit_for_bit(tmp_path: Path, start_logger) -> None:
+    source = tmp_path / "dashcam.avi"
+    encode = ["-c:v", "mjpeg", "-q:v", "4", "-pix_fmt", "yuvj420p", str(source)]
+    picture = "testsrc2=size=642x362:rate=15:duration=3"
+    subprocess.run(
+        ["ffmpeg", "-loglevel", "error", "-f", "lavfi", "-i", picture, *encode], check=True
+    )
+    logger = start_logger(
+        *("--camera", source, "--now", "--once", "--fast"),
+        config="[camera]\ncopy_mjpeg = true\n",
+    )
+    assert logger.process.wait(60) == 0
+    (path,) = find_trips(logger.trips)
+    with Trip.open(path) as trip:
+        (kept,) = trip.video_files()
+        assert sum(1 for _ in trip.stills()) == 7
+    packets = []
+    for file in (source, kept):
+        with av.open(str(file)) as video:
+            packets.append([bytes(p) for p in video.demux(video=0) if p.size])
+    assert len(packets[0]) == 45
+    assert packets[0] == packets[1]
+
+
+def jpeg_of(width: int, height: int) -> bytes:
+    pixels = np.random.default_rng(width).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    return bytes(cv2.imencode(".jpg", pixels)[1])
+
+
+@pytest.mark.parametrize("size", [(8, 8), (333, 250), (1280, 720), (2560, 1440)])
+def test_a_jpeg_tells_its_size_and_shrinks(size: tuple[int, int]) -> None:
+    data = jpeg_of(*size)
+    jpeg = whole_jpeg(data + bytes(100))
+    assert jpeg is not None
+    assert jpeg.data == data
+    assert (jpeg.width, jpeg.height) == size
+    small = decoded_small(jpeg)
+    assert small is not None
+    height, width = small.shape[:2]
+    assert (width, height) == size or (width >= STILL_WIDTH and height >= STILL_HEIGHT)
+    assert width < max(2 * STILL_WIDTH, size[0] / 4)
+
+
+JPEG = jpeg_of(64, 48)
+
+
+@given(st.integers(0, len(JPEG) - 1))
+def test_a_jpeg_cut_short_is_told(length: int) -> None:
+    assert whole_jpeg(JPEG[:length]) is None
+
+
+@given(st.binary(max_size=300))
+def test_what_is_no_jpeg_is_told(data: bytes) -> None:
+    assert whole_jpeg(data) is None
+    # Nor does a beginning that fits make one.
+    assert whole_jpeg(b"\xff\xd8" + data.replace(b"\xff\xd9", b"")) is None
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,17 @@ def test_each_failure_says_what_to_do(engine_bay, tmp_path: Path, onboard_progra
         assert advice in lines[at + 1]
 
 
+def test_a_camera_that_gives_no_mjpeg_to_keep(
+    camera_file: Path, tmp_path: Path, onboard_program
+) -> None:
+    config = tmp_path / "onboard.toml"
+    config.write_text("[camera]\nfps = 15\ncopy_mjpeg = true\n")
+    done = onboard_program(
+        *("check", "--config", config, "--camera", camera_file, "--to", tmp_path / "trips")
+    )
+    assert "copy_mjpeg" in done.stdout
+
+
 def test_nothing_is_set(tmp_path: Path, onboard_program) -> None:
     done = onboard_program("check", "--to", tmp_path)
     assert done.returncode == 1
