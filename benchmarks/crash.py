@@ -90,6 +90,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--trials", type=int, default=200)
     parser.add_argument("--quick", action="store_true", help="Ten trials.")
+    parser.add_argument("--mjpeg", action="store_true", help="Pass MJPEG through.")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
@@ -98,7 +99,7 @@ def main() -> None:
     outcomes = []
     with tempfile.TemporaryDirectory(prefix="crash-") as name:
         folder = Path(name)
-        video = make_video(folder)
+        video = make_video(folder, arguments.mjpeg)
         source = Source()
         adapter = TcpAdapter(Elm327(Vehicle(source), delay_s=0.02))
         try:
@@ -132,13 +133,15 @@ def main() -> None:
         arguments.json.write_text(json.dumps({"figures": figures}, indent=1))
 
 
-def make_video(folder: Path) -> Path:
+def make_video(folder: Path, mjpeg: bool) -> Path:
     """A minute of test picture."""
-    made = folder / "camera.mp4"
+    made = folder / ("camera.avi" if mjpeg else "camera.mp4")
     picture = f"testsrc2=size=640x360:rate={FPS}:duration=60"
-    encode = ["-c:v", "libx264", "-preset", "ultrafast", "-g", "15", str(made)]
+    h264 = ["-c:v", "libx264", "-preset", "ultrafast", "-g", "15"]
+    encode = ["-c:v", "mjpeg", "-q:v", "4", "-pix_fmt", "yuvj420p"] if mjpeg else h264
     subprocess.run(
-        ["ffmpeg", "-loglevel", "error", "-y", "-f", "lavfi", "-i", picture, *encode], check=True
+        ["ffmpeg", "-loglevel", "error", "-y", "-f", "lavfi", "-i", picture, *encode, str(made)],
+        check=True,
     )
     return made
 
@@ -159,7 +162,7 @@ def trial(
     config = folder / "crash.toml"
     config.write_text(
         f'[service]\nstate_folder = "{folder}/state"\n'
-        '[obd]\nprotocol = "6"\n[camera]\nsegment_s = 2\n'
+        '[obd]\nprotocol = "6"\n[camera]\nsegment_s = 2\ncopy_mjpeg = true\n'
     )
     notes = folder / "handed-over"
     notes.write_bytes(bytes(8 + 16 * NOTES))

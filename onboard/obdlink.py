@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -78,6 +79,7 @@ class ObdLink:
         self._journal = journal
         self._health = health
         self._protocol = request.protocol
+        self._process: subprocess.Popen[bytes] | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="obd", daemon=True)
 
@@ -85,6 +87,14 @@ class ObdLink:
         """Start reading."""
         self._health.beat(PART)
         self._thread.start()
+
+    def ask_anew(self) -> None:
+        """Have the signals that are asked for slowly read at once: a trip begins."""
+        process = self._process
+        if process is not None and process.stdin is not None:
+            # One that has just ended asks for everything anyway when it is started again.
+            with suppress(OSError, ValueError):
+                os.write(process.stdin.fileno(), b"anew\n")
 
     def stop(self) -> None:
         """Stop reading and end the process."""
@@ -104,11 +114,13 @@ class ObdLink:
             with subprocess.Popen(
                 [sys.executable, "-m", "onboard.obdworker", json.dumps(settings)],
                 stdout=subprocess.PIPE,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
             ) as process:
+                self._process = process
                 try:
                     why = self._listen(process)
                 finally:
+                    self._process = None
                     process.kill()
             if why:
                 self._journal(PART, why)

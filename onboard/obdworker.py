@@ -9,6 +9,9 @@ object a line to its standard output; every line is also a heartbeat:
     {"device": "OBDII to RS232 Interpreter"}               how the adapter describes itself
     {"vehicle": {"vin": "...", "protocol": "6", "supported": [...], "batch": 6}}
 
+A line on its standard input, whatever it says, has it ask for everything anew at once: a trip
+begins, and its first rows shall hold the signals that are asked for slowly, too.
+
 Several parameters go into one question where the vehicle answers that (CAN only), found by
 trying. No decoder of the library is used: it pads short replies with zeros and takes replies
 meant for another question.
@@ -19,6 +22,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import select
 import signal
 import sys
 import time
@@ -90,6 +94,10 @@ class PollPlan:
         for pid in chosen:
             self._due_s[pid] = now_s + _period_s(pid)
         return chosen
+
+    def all_anew(self) -> None:
+        """Have the slow ones asked for next, whenever they were asked for last."""
+        self._due_s.clear()
 
 
 def _period_s(pid: int) -> float:
@@ -258,6 +266,8 @@ def poll(adapter: Adapter, wanted: Sequence[int]) -> None:
     good_at = time.monotonic()
     failures = 0
     while True:
+        if _told_to_ask_anew():
+            plan.all_anew()
         asked = plan.next(time.monotonic())
         before = time.monotonic_ns()
         answer: Mapping[int, bytes] = {}
@@ -294,6 +304,12 @@ def poll(adapter: Adapter, wanted: Sequence[int]) -> None:
         if failures == 3 and plan.batch > 1:
             # Not all vehicles that answer long questions do so in every state.
             plan = PollPlan(pids, 1)
+
+
+def _told_to_ask_anew() -> bool:
+    ready, _, _ = select.select([0], [], [], 0)
+    # A closed input is always ready, and empty.
+    return bool(ready and os.read(0, 4096))
 
 
 def _what_is_supported(adapter: Adapter) -> set[int] | None:

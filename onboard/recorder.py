@@ -164,6 +164,8 @@ class Recorder:
             self._writer.set_vin(self._vin)
         self._journal(MAIN, f"trip {self._writer.trip_id} begins: {why}")
         self._add_clock()
+        if self._link is not None:
+            self._link.ask_anew()
         if camera.source:
             self._video = VideoRecorder(
                 CameraRequest(

@@ -231,6 +231,9 @@ def test_slow_signals_are_asked_for_slowly() -> None:
     assert 0x04 in plan.next(0.6)
     assert 0x05 in plan.next(5.1)
 
+    plan.all_anew()
+    assert 0x05 in plan.next(5.2)
+
     one_by_one = PollPlan([0x0C, 0x0D, 0x05, 0x04], batch=1)
     asked = [one_by_one.next(k * 0.05)[0] for k in range(200)]
     assert 80 < asked.count(0x0C) < 100

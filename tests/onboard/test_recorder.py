@@ -25,7 +25,7 @@ def only_trip(trips: Path) -> Trip:
 def test_a_trip_begins_and_ends_with_the_engine(
     start_logger, engine_bay, camera_file, onboard_program
 ) -> None:
-    engine_bay.values["rpm"] = 0.0
+    engine_bay.values |= {"rpm": 0.0, "fuel_level_percent": 40.0}
     logger = start_logger(
         *("--obd", engine_bay.url, "--camera", camera_file, "--once"),
         *("--vehicle", "B-GW 1", "--driver", "Jo"),
@@ -38,7 +38,7 @@ def test_a_trip_begins_and_ends_with_the_engine(
 
     engine_bay.values["rpm"] = 812.5
     logger.wait_for("begins: the engine runs")
-    time.sleep(6.0)  # the coolant is asked for every 5 s
+    time.sleep(3.0)
     shown = onboard_program("status", "--config", logger.config)
     assert "recording" in shown.stdout
     assert "812.5 rpm" in shown.stdout
@@ -58,6 +58,10 @@ def test_a_trip_begins_and_ends_with_the_engine(
         for name, value in (("rpm", 812.5), ("speed_kmh", 50.0), ("coolant_temp_c", 88.0)):
             read = samples[name].value
             assert set(read[np.isfinite(read)]) == {value}
+        # What is asked for every 5 s and every minute is there from the beginning.
+        begun_ns = samples["rpm"].t_mono_ns[0]
+        for name in ("coolant_temp_c", "fuel_level_percent"):
+            assert (samples[name].t_mono_ns[0] - begun_ns) / 1e9 < 2.0
         assert np.nanmin(samples["rpm"].round_trip_ms) >= 10.0
         frames = trip.frames()
         assert frames.index.tolist() == list(range(frames.index.size))
