@@ -195,12 +195,17 @@ class NetworkCamera:
                 if self._copy_mjpeg:
                     yield Picture(seen_ns, jpeg=whole_jpeg(bytes(packet)))
                     continue
-                frames = packet.decode()
+                damaged = False
+                try:
+                    frames = packet.decode()
+                except av.error.InvalidDataError:
+                    # A damaged packet costs its own picture, not the connection.
+                    frames, damaged = [], True
                 # One packet is one picture; a decoder that lags gives it with a later one.
                 frame = frames[-1] if frames else None
                 if self._copy:
                     yield Picture(seen_ns, frame, packet)
-                elif frame is not None:
+                elif frame is not None or damaged:
                     yield Picture(seen_ns, frame)
         except (av.FFmpegError, OSError) as problem:
             raise DeviceError(f"camera: {self._source}: {problem}") from problem

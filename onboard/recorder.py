@@ -21,6 +21,7 @@ from onboard.recovery import recover
 from onboard.settings import Settings
 from onboard.trip import find_trips
 from onboard.tripclock import read_clocks
+from onboard.tripgaps import SAMPLE_GAP_S
 from onboard.tripwriter import TripWriteError, TripWriter
 from onboard.videorecorder import VideoOptions, VideoRecorder
 
@@ -241,12 +242,15 @@ class Recorder:
     ) -> None:
         if name == "rpm":
             self._ignition.heard(time.monotonic(), value, status)
+        writer = self._writer
         if value is None:
             self._health.count("obd_missing")
         else:
+            before_ns = self._latest.get(name, (t_mono_ns, value))[0]
+            if name == "rpm" and writer and t_mono_ns - before_ns > SAMPLE_GAP_S * 1e9:
+                self._health.count("obd_gaps")
             self._latest[name] = (t_mono_ns, value)
             self._health.count("obd_readings")
-        writer = self._writer
         if writer is not None:
             writer.add_sample(t_mono_ns, name, value, status, rt_ms)
 

@@ -17,6 +17,7 @@ from onboard.camera import CameraRequest, Picture, open_camera
 from onboard.errors import DeviceError
 from onboard.health import Health
 from onboard.stills import Image, decoded_small, encode_still, still
+from onboard.tripgaps import FRAME_GAP_S
 from onboard.tripwriter import TripWriter
 from onboard.videofile import VideoFile, kind_of, picture_size, suffix_for
 
@@ -75,6 +76,7 @@ class VideoRecorder:
         self._to_sync: list[int] = []
         self._segment = 0
         self._index = 0
+        self._newest_ns = 0
         self._still_due_ns = 0
         self._last_still = -1
         self._frame_of_pts: dict[int, int] = {}
@@ -258,6 +260,9 @@ class VideoRecorder:
             return
         index = self._add_row(picture, self._segment, pts)
         self._health.count("frames")
+        if 0 < self._newest_ns < picture.t_mono_ns - FRAME_GAP_S * 1e9:
+            self._health.count("frame_gaps")
+        self._newest_ns = picture.t_mono_ns
         if own_pts is not None:
             self._frame_of_pts[own_pts] = index
             if len(self._frame_of_pts) > 64:

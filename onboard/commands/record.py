@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from onboard.errors import OnboardError
+from onboard.manifest import write_atomically
 from onboard.recorder import Recorder, RunOptions
 from onboard.settings import Settings, checked_settings, load_settings
 
@@ -61,8 +63,11 @@ def command(
     if not settings.obd.port and not now:
         raise click.UsageError("without --obd the engine is not known: add --now")
     if driver is not None:
-        settings.driver_file.parent.mkdir(parents=True, exist_ok=True)
-        settings.driver_file.write_text(driver + "\n", encoding="utf-8")
+        try:
+            settings.driver_file.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(settings.driver_file, f"{driver}\n")
+        except OSError as problem:
+            raise OnboardError(f"{settings.driver_file}: {problem.strerror}") from problem
     recorder = Recorder(
         settings, RunOptions(now=now, once=once, duration_s=duration, real_time=not fast)
     )

@@ -58,11 +58,13 @@ def _show(status: dict[str, Any], gone: bool, stuck: list[str]) -> None:
         "camera",
         f"{status['frames_per_s']:.1f} frames/s, {counters.get('frames', 0)} recorded, "
         f"{counters.get('frames_dropped', 0)} dropped, "
+        f"{counters.get('frames_damaged', 0)} damaged, {counters.get('frame_gaps', 0)} gaps, "
         f"reopened {counters.get('camera_reopened', 0)} times",
     )
     facts.add_row(
         "OBD-II",
         f"{status['obd_per_s']:.1f} readings/s, {counters.get('obd_missing', 0)} missing, "
+        f"{counters.get('obd_gaps', 0)} gaps, "
         f"restarted {counters.get('obd_restarts', 0)} times",
     )
     for name, part in status["parts"].items():

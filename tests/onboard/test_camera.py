@@ -5,8 +5,11 @@ from __future__ import annotations
 import signal
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import islice
 from pathlib import Path
 
 import av
@@ -209,6 +212,34 @@ def test_a_jpeg_tells_its_size_and_shrinks(size: tuple[int, int]) -> None:
     height, width = small.shape[:2]
     assert (width, height) == size or (width >= STILL_WIDTH and height >= STILL_HEIGHT)
     assert width < max(2 * STILL_WIDTH, size[0] / 4)
+
+
+@pytest.mark.parametrize("copy", [False, True])
+def test_a_damaged_picture_costs_only_itself(copy: bool) -> None:
+    good, bad = jpeg_of(320, 180), b"\xff\xd8 a torn picture"
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=next")
+            self.end_headers()
+            for part in [good] * 6 + [bad] + [good] * 9:
+                head = f"--next\r\nContent-Type: image/jpeg\r\nContent-Length: {len(part)}\r\n\r\n"
+                self.wfile.write(head.encode() + part + b"\r\n")
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_address[1]}/"
+        camera = open_camera(CameraRequest(url, copy_mjpeg=copy))
+        pictures = list(islice(camera.pictures(), 12))
+        camera.close()
+        server.shutdown()
+    whole = [picture.jpeg is not None or picture.frame is not None for picture in pictures]
+    # The first one goes while the stream is recognised.
+    assert whole == [True] * 5 + [False] + [True] * 6
 
 
 JPEG = jpeg_of(64, 48)

@@ -189,6 +189,18 @@ def test_bad_options_are_refused(onboard_program, tmp_path, options, words) -> N
     assert words in done.stderr
 
 
+def test_a_driver_file_that_cannot_be_written(onboard_program, tmp_path) -> None:
+    (tmp_path / "file").touch()
+    config = tmp_path / "onboard.toml"
+    config.write_text(f'[service]\ndriver_file = "{tmp_path}/file/driver"\n')
+    done = onboard_program(
+        *("record", "--config", config, "--camera", "x.mp4", "--now", "--driver", "Jo")
+    )
+    assert done.returncode == 2
+    assert "file/driver: " in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
 def test_storage_that_cannot_be_written(onboard_program, tmp_path) -> None:
     (tmp_path / "file").touch()
     done = onboard_program(
