@@ -50,8 +50,13 @@ class FarEnd:
 
         self._url = url
         self._bytes_per_s = bytes_per_s
+        options: dict[str, Any] = {}
         try:
-            self._files, self._root = fsspec.core.url_to_fs(url)
+            if url.startswith(("sftp://", "ssh://")):
+                from onboard.knownhosts import KnownHosts
+
+                options["host_key_policy"] = KnownHosts
+            self._files, self._root = fsspec.core.url_to_fs(url, **options)
         except ImportError as problem:
             raise OnboardError(f"{url}: {problem}") from problem
         except Exception as problem:

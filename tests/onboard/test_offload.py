@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -191,7 +194,10 @@ def sftp_server() -> Iterator[int]:
     thread.join(5)
 
 
-def test_over_sftp_resumed(tmp_path: Path, sftp_server: int) -> None:
+def test_over_sftp_resumed(
+    tmp_path: Path, sftp_server: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
     trips, depot = tmp_path / "trips", tmp_path / "depot"
     depot.mkdir()
     path = make_trip(trips)
@@ -203,6 +209,94 @@ def test_over_sftp_resumed(tmp_path: Path, sftp_server: int) -> None:
     with Trip.open(depot / "v" / path.name) as arrived:
         arrived.verify()
     assert "secret" not in (path / "sent.json").read_text()
+
+
+class Sshd:
+    """OpenSSH's own server, and a home folder with a key that it lets in."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.home = folder / "home"
+        (self.home / ".ssh").mkdir(parents=True)
+        self.make_key(self.home / ".ssh" / "id_ed25519")
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.process: subprocess.Popen | None = None
+
+    def make_key(self, path: Path) -> None:
+        quiet = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", path]
+        subprocess.run(quiet, check=True)
+
+    def start(self, name: str) -> None:
+        self.make_key(self.folder / name)
+        config = self.folder / "sshd_config"
+        config.write_text(
+            f"Port {self.port}\nListenAddress 127.0.0.1\nHostKey {self.folder / name}\n"
+            f"AuthorizedKeysFile {self.home}/.ssh/id_ed25519.pub\nStrictModes no\nUsePAM no\n"
+            "PidFile none\nPermitRootLogin yes\nSubsystem sftp internal-sftp\n"
+        )
+        if os.geteuid() == 0:
+            # Debian's service makes it at boot.
+            Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
+        self.process = subprocess.Popen(
+            ["/usr/sbin/sshd", "-D", "-e", "-f", config], stderr=subprocess.DEVNULL
+        )
+        end = time.monotonic() + 20
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port)).close()
+            except OSError:
+                assert time.monotonic() < end
+                time.sleep(0.05)
+            else:
+                return
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
+    def offload(self, trips: Path, depot: Path) -> subprocess.CompletedProcess[str]:
+        url = f"sftp://{getpass.getuser()}@127.0.0.1:{self.port}{depot}"
+        return subprocess.run(
+            [sys.executable, "-m", "onboard.cli", "offload", "--from", trips, "--to", url],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "HOME": str(self.home)},
+            timeout=60,
+        )
+
+
+@pytest.mark.skipif(not Path("/usr/sbin/sshd").exists(), reason="needs openssh-server")
+def test_over_openssh_whose_key_is_remembered(tmp_path: Path) -> None:
+    trips, depot = tmp_path / "trips", tmp_path / "depot"
+    depot.mkdir()
+    first = make_trip(trips)
+    sshd = Sshd(tmp_path / "ssh")
+    try:
+        sshd.start("first_key")
+        done = sshd.offload(trips, depot)
+        assert done.returncode == 0, done.stderr
+        with Trip.open(depot / "v" / first.name) as arrived:
+            arrived.verify()
+        second = make_trip(trips)
+        assert sshd.offload(trips, depot).returncode == 0
+        known = (sshd.home / ".ssh" / "known_hosts").read_text()
+        assert known.count("\n") == 1
+
+        # Somebody else under the same address gets nothing.
+        sshd.stop()
+        sshd.start("another_key")
+        third = make_trip(trips)
+        refused = sshd.offload(trips, depot)
+        assert refused.returncode == 2
+        assert "ssh-keygen -R" in refused.stderr
+        assert refused.stderr.count("\n") == 1
+        assert unsent_trips(trips) == [third]
+        assert sorted(p.name for p in (depot / "v").iterdir()) == sorted([first.name, second.name])
+    finally:
+        sshd.stop()
 
 
 def test_offload_as_a_program(tmp_path: Path, onboard_program) -> None:
