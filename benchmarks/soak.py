@@ -36,12 +36,17 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--quick", action="store_true", help="One minute.")
     parser.add_argument("--video", type=Path, help="Played as the camera; a test picture, if none.")
+    parser.add_argument(
+        "--copy-mjpeg", action="store_true", help="Keep the camera's MJPEG instead of encoding it."
+    )
     parser.add_argument("--port", type=int, default=18080, help="TCP port of the camera.")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     minutes = 1.0 if arguments.quick else arguments.minutes
     with tempfile.TemporaryDirectory(prefix="soak-") as folder:
-        figures = soak(Path(folder), minutes * 60, arguments.video, arguments.port)
+        figures = soak(
+            Path(folder), minutes * 60, arguments.video, arguments.port, arguments.copy_mjpeg
+        )
     for name, value in figures.items():
         goal = GOALS.get(name)
         print(f"{name:24} {value:10.3f}" + (f"   goal <= {goal}" if goal is not None else ""))
@@ -84,7 +89,9 @@ def cpu_and_rss(pid: int) -> tuple[float, float]:
     return ticks / os.sysconf("SC_CLK_TCK"), pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-def soak(folder: Path, length_s: float, video: Path | None, port: int) -> dict[str, float]:
+def soak(
+    folder: Path, length_s: float, video: Path | None, port: int, copy_mjpeg: bool
+) -> dict[str, float]:
     """Record for `length_s` and return the figures."""
     source = camera_file(folder, video)
     url = f"http://127.0.0.1:{port}/"
@@ -109,7 +116,10 @@ def soak(folder: Path, length_s: float, video: Path | None, port: int) -> dict[s
 
     adapter = TcpAdapter(Elm327(Vehicle(readings), delay_s=0.03))
     config = folder / "soak.toml"
-    config.write_text(f'[service]\nstate_folder = "{folder}/state"\n')
+    config.write_text(
+        f'[service]\nstate_folder = "{folder}/state"\n'
+        f"[camera]\ncopy_mjpeg = {str(copy_mjpeg).lower()}\n"
+    )
     time.sleep(1.0)
     options = ["--config", str(config), "--now", "--camera", url, "--obd", adapter.url]
     options += ["--vehicle", "soak", "--to", str(folder / "trips")]
@@ -144,6 +154,7 @@ def soak(folder: Path, length_s: float, video: Path | None, port: int) -> dict[s
     with Trip.open(path) as trip:
         trip.verify()
         frames = trip.frames().t_mono_ns
+        video_bytes = sum(file.stat().st_size for file in trip.video_files())
         span_s = (frames[-1] - frames[0]) / 1e9
         rpm = trip.samples()["rpm"].t_mono_ns
         longest_gap_s = float((frames[1:] - frames[:-1]).max() / 1e9)
@@ -157,6 +168,7 @@ def soak(folder: Path, length_s: float, video: Path | None, port: int) -> dict[s
         "dropped_frames": float(status["counters"].get("frames_dropped", 0)),
         "frames": float(frames.size),
         "frames_per_s": (frames.size - 1) / span_s,
+        "video_gb_per_hour": video_bytes / 1e9 / (span_s / 3600),
         "longest_frame_gap_s": longest_gap_s,
         "rpm_readings_per_s": (rpm.size - 1) / ((rpm[-1] - rpm[0]) / 1e9),
         "growth_mb": late - early,

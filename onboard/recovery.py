@@ -68,6 +68,8 @@ def recover(path: Path | str, *, progress: Callable[[Path], None] | None = None)
         try:
             return _close(folder, connection, progress)
         except sqlite3.Error as problem:
+            if getattr(problem, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+                raise TripError(f"{folder} cannot be closed: the disk is full") from problem
             raise TripError(f"{folder} is damaged: {DATABASE}: {problem}") from problem
         finally:
             connection.close()
