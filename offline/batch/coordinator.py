@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import signal
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
@@ -93,6 +94,25 @@ def only_coordinator(store: ResultStore) -> Iterator[None]:
         os.close(descriptor)
 
 
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Hold Ctrl-C and SIGTERM back: a commit cut short would throw finished trips away."""
+    came: list[int] = []
+    before = {
+        number: signal.signal(number, lambda caught, _: came.append(caught))
+        for number in (signal.SIGINT, signal.SIGTERM)
+        # A program started with `nohup` or `&` ignores Ctrl-C, and goes on to.
+        if signal.getsignal(number) is not signal.SIG_IGN
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if came:
+        raise KeyboardInterrupt
+
+
 def _mark(path: Path) -> None:
     try:
         path.touch()
@@ -135,8 +155,9 @@ def score_all(
             staged = waiting.copy()
             waiting.clear()
             if staged:
-                store.commit(staged)
-                summary.scored += [one.result.trip_id for one in staged]
+                with _undisturbed():
+                    store.commit(staged)
+                    summary.scored += [one.result.trip_id for one in staged]
 
         with closing(engine.run(function, tasks)) as outcomes:
             try:

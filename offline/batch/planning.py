@@ -17,9 +17,9 @@ from offline.errors import InputError
 from offline.results.retention import MARK
 from offline.results.store import ResultStore
 from onboard.errors import TripError
-from onboard.manifest import read_manifest
+from onboard.manifest import Manifest, read_manifest
 from onboard.trip import find_trips
-from onboard.tripschema import DATABASE, MANIFEST
+from onboard.tripschema import DATABASE
 
 _FOLDER_DATE: Final = re.compile(r"^(\d{8})T\d{6}")
 
@@ -33,7 +33,7 @@ class PlannedTrip:
     path : str
         Absolute.
     fingerprint : str
-        `Settings.fingerprint`; of an unclosed trip, by what its database is now.
+        `Settings.fingerprint`, by the manifest and by what its files are now.
     """
 
     path: str
@@ -69,6 +69,7 @@ def plan(
     *,
     since: date | None = None,
     rescore: bool = False,
+    retry_named: bool = True,
     settle_s: float = 0.0,
 ) -> Plan:
     """Decide for every trip below some folders whether to score it.
@@ -79,8 +80,11 @@ def plan(
         Leaves out trips that started before.
     rescore : bool
         Score again what is unchanged or was set aside.
+    retry_named : bool
+        Score again what was set aside if it is a root itself.
     settle_s : float
-        A trip that is not closed counts as still arriving until it has not changed for so long.
+        A trip that is not closed, or lacks files, counts as still arriving until it has not
+        changed for so long.
 
     Raises
     ------
@@ -99,7 +103,11 @@ def plan(
             found.purged += 1
             continue
         try:
-            sha256 = read_manifest(path).sha256()
+            manifest = read_manifest(path)
+            sha256 = manifest.sha256()
+            if settle_s > 0 and _arriving(path, manifest, settle_s):
+                found.recording.append(str(path))
+                continue
         except FileNotFoundError:
             sha256 = ""
             if _being_written(path, settle_s):
@@ -120,8 +128,8 @@ def plan(
             if not rescore and sha256 in known and settings.made(known[sha256]):
                 found.unchanged.append(known[sha256].trip_id)
                 continue
-        fingerprint = settings.fingerprint(sha256 or _state(path))
-        if failed.get(str(path)) == fingerprint and not rescore and not named:
+        fingerprint = settings.fingerprint(f"{sha256}\n{_state(path)}")
+        if failed.get(str(path)) == fingerprint and not rescore and not (named and retry_named):
             found.set_aside.append(str(path))
             continue
         found.to_score.append(PlannedTrip(str(path), fingerprint))
@@ -171,6 +179,20 @@ def _start_day(path: Path) -> date:
     return datetime.fromtimestamp(path.stat().st_mtime, UTC).date()
 
 
+def _arriving(path: Path, manifest: Manifest, settle_s: float) -> bool:
+    """Tell whether a closed trip's files are still being copied; their order is not known."""
+
+    def whole(name: str, size: int) -> bool:
+        try:
+            return (path / name).stat().st_size == size
+        except FileNotFoundError:
+            return False
+
+    if all(whole(name, entry.size) for name, entry in manifest.files.items()):
+        return False
+    return time.time() - _last_change_s(path) < settle_s
+
+
 def _being_written(path: Path, settle_s: float) -> bool:
     if settle_s > 0 and time.time() - _last_change_s(path) < settle_s:
         return True
@@ -199,10 +221,11 @@ def _last_change_s(path: Path) -> float:
 
 def _state(path: Path) -> str:
     state = []
-    for name in (DATABASE, f"{DATABASE}-wal", MANIFEST):
-        try:
-            status = (path / name).stat()
-        except FileNotFoundError:
-            continue
-        state.append(f"{name} {status.st_size} {status.st_mtime_ns}")
-    return "\n".join(state)
+    for folder, _, files in os.walk(path):
+        for name in files:
+            try:
+                status = (Path(folder) / name).stat()
+            except FileNotFoundError:
+                continue
+            state.append(f"{Path(folder) / name} {status.st_size} {status.st_mtime_ns}")
+    return "\n".join(sorted(state))

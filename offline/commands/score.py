@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import time
-from datetime import datetime
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -31,10 +33,11 @@ from offline.batch.settings import Settings, make_settings
 from offline.batch.storeoptions import store_options
 from offline.results import ResultStore
 
-WATCH_EVERY_S: Final = 10.0
 SETTLE_S: Final = 60.0
-"""With --watch, a trip that is not closed must not have changed for so long: it may be on its
-way here still."""
+"""With --watch, a trip that is not whole must not have changed for so long: it may be on its way
+here still."""
+INTERRUPTED: Final = 130
+"""Exit code after Ctrl-C or SIGTERM, as a shell gives it."""
 PRELOAD: Final = ("offline.batch.scoring",)
 
 
@@ -67,7 +70,15 @@ PRELOAD: Final = ("offline.batch.scoring",)
 @click.option(
     "--undated", is_flag=True, help="Score trips whose clock is plainly wrong, without a date."
 )
-@click.option("--watch", is_flag=True, help="Go on: score trips as they arrive.")
+@click.option("--watch", is_flag=True, help="Go on: score trips as they arrive, until Ctrl-C.")
+@click.option(
+    "--every",
+    "every_s",
+    type=click.FloatRange(min=0.1),
+    default=10.0,
+    show_default=True,
+    help="Seconds between two looks with --watch.",
+)
 @click.option(
     "--workers",
     type=click.IntRange(min=1),
@@ -108,6 +119,7 @@ def command(
     rescore: bool,
     undated: bool,
     watch: bool,
+    every_s: float,
     workers: int,
     timeout_s: float,
     memory_mb: float,
@@ -121,7 +133,10 @@ def command(
     then set aside with its reason (`gradewise-offline failed`) until something changes or it
     is named itself.
 
-    Exit code 0 if every trip is scored, 1 if one failed, 2 if nothing could be done.
+    Ctrl-C stores what is scored by then; the same command goes on.
+
+    Exit code 0 if every trip is scored, 1 if one failed, 2 if nothing could be done, 130 if it
+    was interrupted.
     """
     settings = make_settings(model, policy, road_context=not no_road_context)
     console = Console(stderr=True)
@@ -138,7 +153,15 @@ def command(
         engine = Cluster(scheduler, limits)
         click.get_current_context().call_on_close(engine.close)
     with ResultStore.open(store_url, results) as store:
-        planned = _plan(paths, store, settings, since, rescore, watch)
+        look = partial(
+            plan,
+            paths,
+            store,
+            settings,
+            since=since.date() if since else None,
+            settle_s=SETTLE_S if watch else 0.0,
+        )
+        planned = look(rescore=rescore, retry_named=True)
         if not scheduler:
             from offline.batch.localpool import LocalPool
 
@@ -147,19 +170,24 @@ def command(
             engine = LocalPool(workers, limits, PRELOAD)
         summary = Summary()
         started_s, started_utc_ns = time.monotonic(), time.time_ns()
+        # A service is stopped by SIGTERM: what is scored by then is stored too.
+        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             while True:
                 _score(planned, settings, engine, store, results, undated, summary, console)
                 if not watch:
                     break
-                time.sleep(WATCH_EVERY_S)
-                planned = _plan(paths, store, settings, since, False, watch)
+                _report(summary, planned, console)
+                time.sleep(every_s)
+                planned = look(rescore=False, retry_named=False)
         except KeyboardInterrupt:
             console.print(
                 f"interrupted: {len(summary.scored)} trips are scored and stored; "
                 "run the same command again to go on"
             )
-            raise
+            return INTERRUPTED
+        finally:
+            signal.signal(signal.SIGTERM, before)
         took_s = time.monotonic() - started_s
         changes = store.changes_since(started_utc_ns, settings.variant)
         ids = [*planned.unchanged, *summary.scored]
@@ -189,22 +217,13 @@ def command(
     return 1 if summary.failed else 0
 
 
-def _plan(
-    paths: tuple[Path, ...],
-    store: ResultStore,
-    settings: Settings,
-    since: datetime | None,
-    rescore: bool,
-    watch: bool,
-) -> Plan:
-    return plan(
-        paths,
-        store,
-        settings,
-        since=since.date() if since else None,
-        rescore=rescore,
-        settle_s=SETTLE_S if watch else 0.0,
-    )
+def _report(summary: Summary, planned: Plan, console: Console) -> None:
+    """Say what a look of --watch led to; nothing where nothing had arrived."""
+    if planned.to_score:
+        console.print(
+            f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC: {len(summary.scored)} scored, "
+            f"{len(summary.failed)} failed since the start"
+        )
 
 
 def _score(

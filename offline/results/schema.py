@@ -91,6 +91,7 @@ trips = sa.Table(
     sa.Column("policy_name", sa.Text, nullable=False),
     sa.Column("policy_sha256", sa.Text, nullable=False),
     sa.Column("software", sa.Text, nullable=False),
+    sa.Column("profile_sha256", sa.Text, nullable=False, server_default=""),
     sa.Column("scored_utc_ns", sa.BigInteger, nullable=False),
     # Files below the results folder; NULL where there is none or it was purged.
     sa.Column("timeline_file", sa.Text),

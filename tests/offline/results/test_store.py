@@ -327,6 +327,7 @@ def test_a_store_of_older_software_is_brought_up_to_date(
             "ALTER TABLE exposure ADD COLUMN by_kind JSON",
             """UPDATE exposure SET by_kind = '{"harsh_braking": 0.25, "idling": 0.0}'""",
             *(f"ALTER TABLE exposure DROP COLUMN exposure_{kind}" for kind in EventKind),
+            "ALTER TABLE trips DROP COLUMN profile_sha256",
             "DROP TABLE policies",
             "UPDATE alembic_version SET version_num = '0001'",
         ):

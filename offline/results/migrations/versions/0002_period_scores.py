@@ -1,4 +1,7 @@
-"""Periods are scored by the formula of a trip: sums by kind of event, and the policies."""
+"""Periods are scored by the formula of a trip: sums by kind of event, and the policies.
+
+Trips name the vehicle's profile that they were scored with.
+"""
 
 from __future__ import annotations
 
@@ -30,6 +33,9 @@ def upgrade() -> None:
         sa.Column("policy_sha256", sa.Text(), nullable=False),
         sa.Column("document", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("policy_sha256", name=op.f("pk_policies")),
+    )
+    op.add_column(
+        "trips", sa.Column("profile_sha256", sa.Text(), server_default="", nullable=False)
     )
     connection = op.get_bind()
     for kind in KINDS:
