@@ -98,7 +98,8 @@ def pictures(
 ) -> Iterator[tuple[int, Image | None]]:
     """Decode chosen frames, reading the file once from the start.
 
-    Where all of them are keyframes, nothing else is decoded.
+    Where all of them are keyframes, nothing else is decoded; of other groups of pictures only
+    those that the chosen frames need.
 
     Parameters
     ----------
@@ -126,7 +127,8 @@ def pictures(
             stream.codec_context.thread_count = threads
             if keyframes_only:
                 stream.codec_context.skip_frame = "NONKEY"
-            for frame in _decoded(container, stream, keyframes_only):
+            needed = _needed_groups(index, chosen)
+            for frame in _decoded(container, stream, keyframes_only, needed):
                 position = position_of.get(frame.pts)
                 if position is None or next_position is None or position < next_position:
                     continue
@@ -144,14 +146,35 @@ def pictures(
         next_position = next(waiting, None)
 
 
-def _decoded(container: Any, stream: Any, keyframes_only: bool) -> Iterator[Any]:
+def _needed_groups(index: VideoIndex, chosen: NDArray[np.int64]) -> set[int | None]:
+    """Presentation times of the keyframes whose groups are to be decoded.
+
+    A frame shown just before a keyframe may be decoded after it, so the following group belongs
+    to it. None stands for what comes before the first keyframe.
+    """
+    keys = index.pts[index.keyframe]
+    group = np.unique(np.searchsorted(keys, index.pts[chosen], side="right") - 1)
+    needed: set[int | None] = {int(keys[g]) for g in (*group, *(group + 1)) if 0 <= g < keys.size}
+    if group.size and group[0] < 0:
+        needed.add(None)
+    return needed
+
+
+def _decoded(
+    container: Any, stream: Any, keyframes_only: bool, needed: set[int | None]
+) -> Iterator[Any]:
     packets = container.demux(stream)
+    group: int | None = None
     while True:
         try:
             packet = next(packets)
         except (StopIteration, av.error.InvalidDataError):
             return
-        if keyframes_only and packet.pts is not None and not packet.is_keyframe:
+        if packet.is_keyframe and packet.pts is not None:
+            group = packet.pts
+        # The last packet, without a time, asks for what the decoder still holds.
+        unneeded = group not in needed or (keyframes_only and not packet.is_keyframe)
+        if packet.pts is not None and unneeded:
             continue
         try:
             frames = packet.decode()

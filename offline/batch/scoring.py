@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from offline.classifier import Classifier
 from offline.errors import InputError
+from offline.eventstills import stills_of
 from offline.pipeline import score_trip
 from offline.policy import Policy, load_policy, policy_for_class
 from offline.results.files import ResultFiles
@@ -66,12 +66,7 @@ def score_task(task: ScoreTask) -> StagedResult:
             road_context=task.road_context,
         )
         files = ResultFiles(task.results_root)
-        return stage(_dated(result, task.undated), files, _stills(trip), policy)
-
-
-def _stills(trip: Trip) -> Iterator[tuple[int, bytes]]:
-    for still in trip.stills():
-        yield still.frame_index, still.jpeg
+        return stage(_dated(result, task.undated), files, stills_of(trip, result), policy)
 
 
 def _dated(result: TripResult, undated: bool) -> TripResult:
