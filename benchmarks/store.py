@@ -2,8 +2,9 @@
 
     python benchmarks/store.py [--quick] [--trips N] [--rounds N] [--json FILE] [--seed N]
 
-Goal: p95 of each query under 100 ms. Beside each stands the same question asked of the table of
-trips itself, without the summary tables, in the same run.
+Goal: p95 of each query under 100 ms (`drivers_all_time` is shown without one). Beside some
+stands the same question asked of the table of trips itself, without the summary tables, in the
+same run.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -24,10 +26,12 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
+from offline.policy import load_policy
 from offline.results import Period, ResultStore, summaries
 from offline.results import schema as s
 
 GOAL_MS = 100.0
+WITH_GOAL = ("leaderboard_month", "driver_year", "vehicle_events", "latest_trips")
 FIRST = date(2026, 1, 1)
 DAYS = 365
 HASHES = (2_654_435_761, 2_246_822_519, 3_266_489_917, 668_265_263, 374_761_393)
@@ -41,14 +45,19 @@ def generate(store: ResultStore, trips: int, seed: int) -> tuple[int, int]:
     Art of Computer Programming 3, 6.4), so that both databases hold the same fleet.
     """
     drivers, vehicles = max(2, trips // 500), max(1, trips // 1000)
-    # Rows first and indexes after: a tenth of the time of keeping them while filling.
+    policy = load_policy("van")
+    # Rows first, indexes, summaries and checks after: a tenth of the time of keeping them.
     indexes = [index for table in s.metadata.sorted_tables for index in table.indexes]
+    lite = store.engine.dialect.name == "sqlite"
+    hurry(store.engine)
     with store.transaction() as connection:
-        lite = connection.dialect.name == "sqlite"
+        if not lite:
+            # Foreign keys are triggers; every row is made to obey them.
+            connection.exec_driver_sql("SET LOCAL session_replication_role = replica")
+            connection.exec_driver_sql("SET LOCAL work_mem = '1GB'")
+            connection.exec_driver_sql("SET LOCAL maintenance_work_mem = '1GB'")
         for index in indexes:
             index.drop(connection)
-        if lite:
-            connection.exec_driver_sql("PRAGMA cache_size = -1000000")
 
         def padded(number: str, digits: int) -> str:
             return f"printf('%0{digits}d', {number})" if lite else (
@@ -75,6 +84,10 @@ def generate(store: ResultStore, trips: int, seed: int) -> tuple[int, int]:
                 f"FROM {source}".replace("%", "%%" if not lite else "%")
             )
 
+        connection.execute(
+            s.policies.insert(),
+            {"policy_sha256": policy.sha256, "document": policy.model_dump(mode="json")},
+        )
         false, true = ("0", "1") if lite else ("false", "true")
         fill(s.drivers, f"{series(str(drivers))} AS n(i)" if not lite else series(str(drivers)),
              driver=f"'driver-' || {padded('i - 1', 6)}", first_stored_utc_ns="0")  # fmt: skip
@@ -101,13 +114,14 @@ def generate(store: ResultStore, trips: int, seed: int) -> tuple[int, int]:
             distance_km=km, events_kept="2", events_exonerated="1", events_undetermined="0",
             points="8.0", points_spared="4.0", trip_sha256=padded("i", 64),
             model_name="'road_scene'", model_sha256=f"'{'m' * 64}'", policy_name="'van'",
-            policy_sha256=f"'{'p' * 64}'", software="'generated'", scored_utc_ns=started,
+            policy_sha256=f"'{policy.sha256}'", software="'generated'", scored_utc_ns=started,
         )  # fmt: skip
         fill(
             s.exposure, "trips",
             trip="id", distance_km="distance_km", duration_s="distance_km * 90",
             moving_s="distance_km * 80", engine_on_s="distance_km * 88", speed_coverage="1.0",
-            scene_coverage="0.9", judged="1.0", by_kind="'{}'", cold_s="0.0",
+            scene_coverage="0.9", judged="0.99", cold_s="0.0",
+            **dict.fromkeys(s.EXPOSURE_OF.values(), "distance_km / 100.0"),
         )  # fmt: skip
         for with_context, value in ((true, "score"), (false, "score - 5")):
             fill(
@@ -128,11 +142,27 @@ def generate(store: ResultStore, trips: int, seed: int) -> tuple[int, int]:
             )  # fmt: skip
         for index in indexes:
             index.create(connection)
-        summaries.rebuild(connection)
+        # The planner must know that all trips are of one variant before it adds them up.
         connection.exec_driver_sql("ANALYZE")
-        if lite:
-            connection.exec_driver_sql("PRAGMA cache_size = -65536")
+        summaries.rebuild(connection)
+        for table in (s.driver_days, s.driver_months, s.vehicle_days, s.vehicle_months):
+            connection.exec_driver_sql(f"ANALYZE {table.name}")
+    # The next connection has the store's own settings.
+    store.engine.dispose()
     return drivers, vehicles
+
+
+def hurry(engine: sa.Engine) -> None:
+    """Let the engine's one pooled SQLite connection fill a database that nobody would miss."""
+    if engine.dialect.name != "sqlite":
+        return
+    pooled = engine.raw_connection()
+    for setting in (
+        "journal_mode = OFF", "synchronous = OFF", "foreign_keys = OFF", "temp_store = MEMORY",
+        "cache_size = -2000000",
+    ):  # fmt: skip
+        pooled.cursor().execute(f"PRAGMA {setting}")
+    pooled.close()
 
 
 def queries(
@@ -184,6 +214,8 @@ def queries(
         "driver_year": (driver_year, driver_year_of_trips),
         "vehicle_events": (vehicle_events, None),
         "latest_trips": (list_of_trips, None),
+        # The dashboard's page of drivers: sums of all months, scored when asked for.
+        "drivers_all_time": (store.drivers, None),
     }
 
 
@@ -199,7 +231,8 @@ def measure(store: ResultStore, drivers: int, vehicles: int, rounds: int,
         answer()
     for round_ in range(rounds):
         for name, (answer, baseline) in asked.items():
-            spent[name].append(timed(answer))
+            if round_ % 10 == 0 or name in WITH_GOAL:
+                spent[name].append(timed(answer))
             # The long way is slow: a tenth of the rounds tells enough.
             if baseline and round_ % 10 == 0:
                 spent[f"{name}_of_trips"].append(timed(baseline))
@@ -218,7 +251,10 @@ def timed(function: Callable[[], Any]) -> float:
 
 @contextmanager
 def postgresql(folder: Path) -> Iterator[str]:
-    """Run a PostgreSQL of this machine with its default settings; gives a URL."""
+    """Run a PostgreSQL of this machine; gives a URL.
+
+    Settings are the defaults but for those that only writing notices.
+    """
     programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"))[-1]
     become = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
     folder.mkdir()
@@ -233,52 +269,68 @@ def postgresql(folder: Path) -> Iterator[str]:
 
     run(programs / "initdb", "-D", data, "-A", "trust", "-U", "gradewise", "--locale=C.UTF-8")
     run(programs / "pg_ctl", "-D", data, "-w", "-l", folder / "log", "-o",
-        f"-c listen_addresses= -c unix_socket_directories={folder}", "start")  # fmt: skip
+        f"-c listen_addresses= -c unix_socket_directories={folder} -c fsync=off "
+        "-c max_wal_size=8GB -c wal_level=minimal -c max_wal_senders=0", "start")  # fmt: skip
     try:
         yield f"postgresql://gradewise@/postgres?host={folder}"
     finally:
         run(programs / "pg_ctl", "-D", data, "-m", "fast", "stop")
 
 
+def progress(what: str) -> None:
+    """Say on stderr what is under way."""
+    print(f"[{time.strftime('%H:%M:%S')}] {what}", file=sys.stderr, flush=True)
+
+
+def ask(store: ResultStore, name: str, trips: int, rounds: int, seed: int) -> dict[str, float]:
+    """Fill one database and measure on it; prints a table."""
+    progress(f"{name}: filling with {trips} trips")
+    started = time.perf_counter()
+    drivers, vehicles = generate(store, trips, seed)
+    filled_s = time.perf_counter() - started
+    progress(f"{name}: filled in {filled_s:.0f} s, asking {rounds} rounds of questions")
+    found = measure(store, drivers, vehicles, rounds, np.random.default_rng(seed))
+    print(f"{name}: {trips} trips of {drivers} drivers, filled in {filled_s:.0f} s")
+    for question in dict.fromkeys(figure.rpartition("_p")[0] for figure in found):
+        p50, p95 = found[f"{question}_p50_ms"], found[f"{question}_p95_ms"]
+        print(f"  {question:28} p50 {p50:8.2f} ms   p95 {p95:8.2f} ms")
+    worst = max(found[f"{question}_p95_ms"] for question in WITH_GOAL)
+    print(f"  worst p95 of {', '.join(WITH_GOAL)}: {worst:.1f} ms (goal: under {GOAL_MS:.0f})",
+          flush=True)  # fmt: skip
+    figures = {f"{name}_{figure}": value for figure, value in found.items()}
+    return figures | {f"{name}_p95_ms": worst, f"{name}_fill_s": filled_s}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="20,000 trips, 20 rounds")
-    parser.add_argument("--trips", type=int, default=1_000_000)
-    parser.add_argument("--rounds", type=int, default=200)
-    parser.add_argument("--json", type=Path, metavar="FILE")
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--trips", type=int, default=1_000_000, help="[default: 1000000]")
+    parser.add_argument("--rounds", type=int, default=200, help="[default: 200]")
+    parser.add_argument("--json", type=Path, metavar="FILE",
+                        help="written after each database: nothing is lost")  # fmt: skip
+    parser.add_argument("--seed", type=int, default=1, help="[default: 1]")
     options = parser.parse_args()
     trips, rounds = (20_000, 20) if options.quick else (options.trips, options.rounds)
     folder = Path(tempfile.mkdtemp(prefix="gradewise-store-"))
-    figures: dict[str, float] = {"trips": trips}
+    figures: dict[str, float] = {"trips": trips, "load_average": os.getloadavg()[0]}
+
+    def keep() -> None:
+        if options.json:
+            options.json.write_text(json.dumps({"figures": figures}, indent=1) + "\n")
+
     try:
-        with postgresql(folder / "pg") as url:
-            for name, address in (("sqlite", None), ("postgresql", url)):
-                random = np.random.default_rng(options.seed)
-                with ResultStore.open(address, folder / name) as store:
-                    started = time.perf_counter()
-                    drivers, vehicles = generate(store, trips, options.seed)
-                    filled_s = time.perf_counter() - started
-                    found = measure(store, drivers, vehicles, rounds, random)
-                print(f"{name}: {trips} trips of {drivers} drivers, filled in {filled_s:.0f} s")
-                for figure, value in found.items():
-                    figures[f"{name}_{figure}"] = value
-                worst = max(
-                    value for figure, value in found.items()
-                    if figure.endswith("p95_ms") and "of_trips" not in figure
-                )  # fmt: skip
-                figures[f"{name}_p95_ms"] = worst
-                for question in dict.fromkeys(f.rpartition("_p")[0] for f in found):
-                    p50, p95 = found[f"{question}_p50_ms"], found[f"{question}_p95_ms"]
-                    print(f"  {question:28} p50 {p50:8.2f} ms   p95 {p95:8.2f} ms")
-                print(f"  worst p95 {worst:.1f} ms (goal: under {GOAL_MS:.0f})")
+        with ResultStore.open(None, folder / "sqlite") as store:
+            figures |= ask(store, "sqlite", trips, rounds, options.seed)
         size = (folder / "sqlite" / "gradewise.sqlite").stat().st_size
         figures["sqlite_bytes_per_trip"] = size / trips
         print(f"SQLite file: {size / 1e6:.0f} MB, {size / trips:.0f} bytes a trip")
+        shutil.rmtree(folder / "sqlite")
+        keep()
+        with postgresql(folder / "pg") as url, ResultStore.open(url, folder / "results") as store:
+            figures |= ask(store, "postgresql", trips, rounds, options.seed)
+        keep()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    if options.json:
-        options.json.write_text(json.dumps({"figures": figures}, indent=1) + "\n")
 
 
 if __name__ == "__main__":
