@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -17,6 +18,7 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from onboard.errors import TripError
+from onboard.jpeg import whole_jpeg
 from onboard.manifest import sync_folder
 from onboard.tripschema import START_MARK, TS_TICKS_PER_S
 
@@ -93,9 +95,33 @@ def _copy(recording: Path, target: Path) -> int:
 
 def whole_packets(source: InputContainer, stream: VideoStream) -> Iterator[av.Packet]:
     """A recording's packets, without the half of one that a kill in mid-write leaves."""
+    group: list[av.Packet] = []
     for packet in source.demux(stream):
-        if packet.dts is not None and not packet.is_corrupt:
-            yield packet
+        if packet.dts is None:
+            continue
+        if packet.is_keyframe:
+            yield from group
+            group.clear()
+        group.append(packet)
+    if group and _ends_torn(group, stream):
+        group.pop()
+    yield from group
+
+
+def _ends_torn(group: list[av.Packet], stream: VideoStream) -> bool:
+    """Whether the last packet since a keyframe is cut short."""
+    if stream.codec_context.name == "mjpeg":
+        return whole_jpeg(bytes(group[-1])) is None
+    # FFmpeg's H.264 parser marks the packet before the one that is shorter than MPEG-TS says; how
+    # long pictures over 64 KB are it does not say, and only decoding shows a torn one.
+    if len(group) > 1 and group[-2].is_corrupt:
+        return True
+    try:
+        last = deque((frame for packet in group for frame in packet.decode()), maxlen=1)
+        last.extend(stream.codec_context.decode(None))
+    except av.error.InvalidDataError:
+        return True
+    return not last or last[0].is_corrupt
 
 
 def start_of_recording_ns(recording: Path) -> int | None:
