@@ -1,9 +1,11 @@
 """How fast trips are scored, beside the naive pipeline, and what the engine itself costs.
 
-    python benchmarks/batch.py [--quick] [--json FILE] [--seed N] [--skip NAIVE,…]
+    python benchmarks/batch.py [--quick] [--only PART] [--json FILE]
 
-All is measured by the CPU time of the processes that do the work ("core second"), which other
-programs on the machine disturb little, and in one run in which the ways take turns. The naive
+Throughput is measured by the CPU time of the process that does the work ("core second"), which
+other programs on the machine disturb little, and in one run in which the ways take turns. Engine
+and workers are measured by the clock: they need an idle machine. Every part runs in a process of
+its own, as a batch does, for the workers of one process share what it has preloaded. The naive
 pipeline reads every frame with OpenCV and runs a float VGG-19 at 224x224 twice a second with
 TensorFlow, one thread; only this benchmark needs TensorFlow.
 """
@@ -94,8 +96,12 @@ def core_seconds(function: Callable[[], Any]) -> float:
 def throughput(folder: Path, quick: bool, figures: dict[str, float]) -> None:
     """Stills, keyframes and the naive pipeline on the same drive, in turns."""
     seconds, rounds, fps = (5.0, 1, 30.0) if quick else (10.0, 3, 30.0)
-    stills = record_trip(folder / "stills", 1, seconds=seconds * 10)
-    film = record_trip(folder / "film", 2, seconds=seconds, stills=False, video_fps=fps)
+    # Fixed costs weigh little on a trip of usual length; the naive way has none to speak of.
+    stills_s, film_s = seconds * 60, seconds * (2 if quick else 6)
+    progress("recording trips")
+    stills = record_trip(folder / "stills", 1, seconds=stills_s)
+    film = record_trip(folder / "film", 2, seconds=film_s, stills=False, video_fps=fps)
+    short = record_trip(folder / "short", 3, seconds=seconds, stills=False, video_fps=fps)
     model = models.locate("road_scene").as_posix()
     results = str(folder / "results")
     tasks = [ScoreTask(str(path), "f", results, model, "car") for path in (stills, film)]
@@ -108,12 +114,13 @@ def throughput(folder: Path, quick: bool, figures: dict[str, float]) -> None:
     assert naive.stdin is not None
     assert naive.stdout is not None
     assert naive.stdout.readline().strip() == "ready"
-    with Trip.open(film) as trip:
+    with Trip.open(short) as trip:
         video = trip.video_files()[0]
     rates: dict[str, list[float]] = {"stills": [], "keyframes": [], "naive": []}
-    for _ in range(rounds):
-        rates["stills"].append(seconds * 10 / core_seconds(lambda: score_task(tasks[0])))
-        rates["keyframes"].append(seconds / core_seconds(lambda: score_task(tasks[1])))
+    for round_ in range(rounds):
+        progress(f"stills, keyframes and naive, round {round_ + 1} of {rounds}")
+        rates["stills"].append(stills_s / core_seconds(lambda: score_task(tasks[0])))
+        rates["keyframes"].append(film_s / core_seconds(lambda: score_task(tasks[1])))
         naive.stdin.write(f"{video}\t{round(fps / 2)}\n")
         naive.stdin.flush()
         rates["naive"].append(seconds / float(naive.stdout.readline()))
@@ -167,23 +174,28 @@ def shares(path: Path, folder: Path, figures: dict[str, float]) -> None:
 
 def two_workers(folder: Path, quick: bool, figures: dict[str, float]) -> None:
     """The same trips on one worker and on two, in turns; memory of a worker over 200 trips."""
-    number, seconds = (8, 5.0) if quick else (16, 20.0)
+    number, seconds = (8, 5.0) if quick else (48, 60.0)
+    progress(f"recording {number} trips")
     trips = [record_trip(folder / "fleet", n, seconds=seconds) for n in range(number)]
     model, results = models.locate("road_scene").as_posix(), str(folder / "results2")
     tasks = [ScoreTask(str(path), "f", results, model, "car") for path in trips]
     walls: dict[int, list[float]] = {1: [], 2: []}
-    for _ in range(1 if quick else 3):
+    # The process that workers are forked from starts with the first pool.
+    for _ in LocalPool(1, Limits(), ("offline.batch.scoring",)).run(score_task, tasks[:1]):
+        pass
+    for round_ in range(1 if quick else 3):
         for workers in (1, 2):
+            progress(f"{workers} workers, round {round_ + 1}")
             pool = LocalPool(workers, Limits(), ("offline.batch.scoring",))
-            started, first = time.perf_counter(), 0.0
+            started = time.perf_counter()
             for outcome in pool.run(score_task, tasks):
                 assert outcome.failure is None, outcome.failure
-                first = first or time.perf_counter() - started
             walls[workers].append(time.perf_counter() - started)
     one, two = (statistics.median(walls[workers]) for workers in (1, 2))
     figures["two_worker_speedup"] = one / two
     figures["cores"] = float(len(os.sched_getaffinity(0)))
     repeats = 20 if quick else 200
+    progress(f"memory of a worker over {repeats} trips")
     pool = LocalPool(1, Limits(), ("offline.batch.scoring",))
     memory = [
         outcome.value
@@ -211,21 +223,12 @@ def sleep_50_ms(_: int) -> float:
 
 def overhead(quick: bool, figures: dict[str, float]) -> None:
     """400 tasks of 50 ms on two workers: what of the time is not the tasks' own."""
-    number = 80 if quick else 400
-    found, starts = [], []
-    for _ in range(1 if quick else 3):
-        pool = LocalPool(2, Limits())
-        begun = time.perf_counter()
-        first_end, slept = 0.0, 0.0
-        for outcome in pool.run(sleep_50_ms, range(number)):
-            slept += outcome.value
-            first_end = first_end or time.perf_counter()
-        wall = time.perf_counter() - begun
-        start_s = first_end - begun - 0.05
-        starts.append(start_s)
-        found.append((wall - start_s) / (slept / 2) - 1)
-    figures["engine_overhead"] = statistics.median(found)
-    figures["engine_start_s"] = statistics.median(starts)
+    tasks, rounds = (80, 1) if quick else (400, 3)
+    program = Path(__file__).with_name("batch_engine.py")
+    done = subprocess.run(
+        [sys.executable, program, str(tasks), str(rounds)], stdout=subprocess.PIPE, check=True
+    )
+    figures |= json.loads(done.stdout)
 
 
 def warm_start(folder: Path, figures: dict[str, float]) -> None:
@@ -253,31 +256,61 @@ def _failed(number: int) -> Any:
     return FailedTrip(f"/trips/{number}", "standard", "input", "", 1, 0, "")
 
 
-def main() -> None:
+def progress(what: str) -> None:
+    """Say on stderr what is under way."""
+    print(f"[{time.strftime('%H:%M:%S')}] {what}", file=sys.stderr, flush=True)
+
+
+PARTS: dict[str, Callable[[Path, bool, dict[str, float]], None]] = {
+    "overhead": lambda _, quick, figures: overhead(quick, figures),
+    "start": lambda folder, _, figures: warm_start(folder, figures),
+    "throughput": throughput,
+    "workers": two_workers,
+}
+
+
+def run_part(part: str, quick: bool) -> dict[str, float]:
+    """Measure one part in this process."""
+    figures: dict[str, float] = {}
+    with tempfile.TemporaryDirectory(prefix="gradewise-batch-") as name:
+        PARTS[part](Path(name), quick, figures)
+    return figures
+
+
+def in_own_process(part: str, quick: bool) -> dict[str, float]:
+    """Measure one part in a process of its own; empty if it failed, which it has said by then."""
+    with tempfile.TemporaryDirectory(prefix="gradewise-part-") as name:
+        found = Path(name) / "figures.json"
+        command = [sys.executable, __file__, "--only", part, "--json", str(found)]
+        subprocess.run([*command, "--quick"] if quick else command, stdout=subprocess.DEVNULL)
+        return json.loads(found.read_text())["figures"] if found.exists() else {}
+
+
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="short trips, one round")
-    parser.add_argument("--json", type=Path, metavar="FILE")
+    parser.add_argument("--only", choices=PARTS, help="one part, in this process")
+    parser.add_argument("--json", type=Path, metavar="FILE",
+                        help="written after each part, so that nothing found is lost")  # fmt: skip
     parser.add_argument("--seed", type=int, default=1, help="(the trips are always the same)")
     options = parser.parse_args()
-    figures: dict[str, float] = {"load_average_before": os.getloadavg()[0]}
-    with tempfile.TemporaryDirectory(prefix="gradewise-batch-") as name:
-        folder = Path(name)
-        for measure in (
-            lambda: overhead(options.quick, figures),
-            lambda: warm_start(folder, figures),
-            lambda: throughput(folder, options.quick, figures),
-            lambda: two_workers(folder, options.quick, figures),
-        ):
-            before = set(figures)
-            measure()
-            for figure, value in figures.items():
-                if figure not in before:
-                    print(f"{figure:32} {value:10.3f}   {GOALS.get(figure, '')}", flush=True)
-    figures["load_average_after"] = os.getloadavg()[0]
-    print(f"load average {figures['load_average_before']:.1f} to {os.getloadavg()[0]:.1f}")
-    if options.json:
-        options.json.write_text(json.dumps({"figures": figures}, indent=1) + "\n")
+    figures: dict[str, float] = {}
+    missing = []
+    for part in [options.only] if options.only else PARTS:
+        progress(part)
+        load = os.getloadavg()[0]
+        found = (run_part if options.only else in_own_process)(part, options.quick)
+        if not found:
+            missing.append(part)
+        for figure, value in found.items():
+            print(f"{figure:32} {value:10.3f}   {GOALS.get(figure, '')}", flush=True)
+        figures |= found | {f"load_average_before_{part}": load}
+        if options.json:
+            options.json.write_text(json.dumps({"figures": figures}, indent=1) + "\n")
+    if missing:
+        print(f"not measured: {', '.join(missing)}", file=sys.stderr)
+    return 1 if missing else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -66,6 +66,7 @@ class Campaign:
         return self.folder / "results"
 
     def fleet(self, number: int, seconds: float = 20.0) -> None:
+        progress(f"recording {number} trips")
         for index in range(number):
             record_trip(self.trips, index, seconds=seconds, vehicle=f"van-{index % 7}")
 
@@ -75,6 +76,11 @@ class Campaign:
              "--workers", "2", *options],
             cwd=HERE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
+
+
+def progress(what: str) -> None:
+    """Say on stderr what is under way."""
+    print(f"[{time.strftime('%H:%M:%S')}] {what}", file=sys.stderr, flush=True)
 
 
 def descendants(pid: int) -> dict[int, int]:
@@ -146,6 +152,8 @@ def kill_workers(campaign: Campaign) -> Report:
             with suppress(ProcessLookupError):
                 os.kill(campaign.random.choice(pids), signal.SIGKILL)
                 killed += 1
+                if killed % 10 == 0:
+                    progress(f"{killed} of {kills} kills")
     out, err = score.communicate(timeout=900)
     report.expect(score.returncode == 0, f"exit code {score.returncode}: {err[-300:]}")
     report.figures |= {"kills": killed, "trips": trips, "failed": out.count('"kind"')}
@@ -416,6 +424,14 @@ CAMPAIGNS = {
 }
 
 
+def run(name: str, campaign: Campaign) -> Report:
+    """Run a campaign; one that breaks down is a finding, and the others still run."""
+    try:
+        return CAMPAIGNS[name](campaign)
+    except Exception as problem:  # noqa: BLE001  (reported, and the exit code says it)
+        return Report(wrong=[f"the campaign ended with {type(problem).__name__}: {problem}"])
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="the short form that the tests run")
@@ -430,7 +446,7 @@ def main() -> int:
         print(f"{name}: {(CAMPAIGNS[name].__doc__ or '').splitlines()[0]}", flush=True)
         try:
             started_s = time.monotonic()
-            report = CAMPAIGNS[name](Campaign(folder, options.quick, random.Random(options.seed)))
+            report = run(name, Campaign(folder, options.quick, random.Random(options.seed)))
             report.figures["seconds"] = round(time.monotonic() - started_s, 1)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
@@ -441,8 +457,9 @@ def main() -> int:
         for line in report.wrong:
             print("    WRONG:", line)
         wrong += report.wrong
-    if options.json:
-        options.json.write_text(json.dumps({"figures": figures}, indent=1) + "\n")
+        if options.json:
+            # After each campaign, so that nothing found is lost.
+            options.json.write_text(json.dumps({"figures": figures}, indent=1) + "\n")
     return 1 if wrong else 0
 
 
