@@ -142,7 +142,8 @@ def kill_workers(campaign: Campaign) -> Report:
     """A worker killed -9 again and again."""
     report = Report()
     trips, kills = (24, 5) if campaign.quick else (200, 50)
-    campaign.fleet(trips)
+    # Long enough that the batch outlives its kills on a fast machine.
+    campaign.fleet(trips, seconds=20 if campaign.quick else 60)
     score = campaign.score()
     killed = 0
     while score.poll() is None and killed < kills:
@@ -157,6 +158,7 @@ def kill_workers(campaign: Campaign) -> Report:
     out, err = score.communicate(timeout=900)
     report.expect(score.returncode == 0, f"exit code {score.returncode}: {err[-300:]}")
     report.figures |= {"kills": killed, "trips": trips, "failed": out.count('"kind"')}
+    report.expect(campaign.quick or killed == kills, f"the batch ended after {killed} kills")
     check_store(report, campaign.results, trips)
     report.figures["scored_exactly_once"] = trips - len(report.wrong)
     return report

@@ -105,7 +105,8 @@ PRELOAD: Final = ("offline.batch.scoring",)
 @click.option(
     "--scheduler",
     metavar="tcp://HOST:PORT",
-    help="Score on this Dask cluster; paths must be the same on all its machines.",
+    help="Score on this Dask cluster (tls://… where it is encrypted); paths must be the same on "
+    "all its machines.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print results and summary as JSON.")
 def command(
