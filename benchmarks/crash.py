@@ -105,8 +105,12 @@ def main() -> None:
         try:
             for number in range(trials):
                 closing = chance.random() < 0.2
-                after_s = chance.uniform(0.5, 7.0)
-                outcome = trial(folder, video, adapter.url, source, after_s, closing, chance)
+                recording = closing or chance.random() < 0.75
+                # A machine may take seconds to start; most moments count from the first video.
+                after_s = chance.uniform(0.0, 5.0) if recording else chance.uniform(0.2, 4.0)
+                outcome = trial(
+                    folder, video, adapter.url, source, recording, after_s, closing, chance
+                )
                 outcomes.append(outcome)
                 if outcome.wrong or not outcome.recovered or number % 20 == 19:
                     print(f"trial {number + 1}: {outcome}", file=sys.stderr, flush=True)
@@ -151,6 +155,7 @@ def trial(
     video: Path,
     obd: str,
     source: Source,
+    recording: bool,
     after_s: float,
     closing: bool,
     chance: random.Random,
@@ -171,6 +176,10 @@ def trial(
         [sys.executable, __file__, "--noting", notes, "record", "--config", config, *options],
         stderr=subprocess.DEVNULL,
     )
+    if recording:
+        end = time.monotonic() + 60
+        while not any(trips.glob("*/*/video/*")) and time.monotonic() < end:
+            time.sleep(0.02)
     time.sleep(after_s)
     ended_ns = time.monotonic_ns()
     if closing:

@@ -22,7 +22,7 @@ from onboard.jpeg import whole_jpeg
 from onboard.manifest import sync_folder
 from onboard.tripschema import START_MARK, TS_TICKS_PER_S
 
-_START: Final = re.compile(re.escape(START_MARK.encode()) + rb"(\d+)")
+_START: Final = re.compile(re.escape(START_MARK.encode()) + rb"(\d+);")
 _HEAD_BYTES: Final = 4096
 """The start stands in MPEG-TS's first packet, the service description, and in NUT's title."""
 

@@ -23,7 +23,8 @@ TS_TICKS_PER_S: Final = 90_000
 RECORDINGS: Final = (".ts", ".nut")
 """What video is recorded as, H.264 and MJPEG; both turn into `.mp4` when the trip closes."""
 START_MARK: Final = "t_mono_ns="
-"""What a recording says in its first bytes, followed by CLOCK_MONOTONIC at presentation time 0."""
+"""What a recording says in its first bytes, before CLOCK_MONOTONIC at presentation time 0 and a
+semicolon, since the byte that follows in the file may happen to be a digit."""
 
 TABLES: Final = """
 CREATE TABLE trip (

@@ -62,7 +62,7 @@ class VideoFile:
         self.size: Final = picture_size(first)
         suffix = path.suffix
         self._sink = av.open(str(path), "w", format=_FORMAT[suffix], options=_OPTIONS[suffix])
-        self._sink.metadata[_TITLE[suffix]] = f"{START_MARK}{self.start_ns}"
+        self._sink.metadata[_TITLE[suffix]] = f"{START_MARK}{self.start_ns};"
         self._pts = -1
         self._keyframe_ns: int | None = None
         if first.packet is not None:

@@ -26,4 +26,6 @@ def test_ten_kills_lose_nothing(tmp_path: Path) -> None:
     figures = json.loads((tmp_path / "crash.json").read_text())["figures"]
     assert figures["recovered"] == figures["trials"] == 10
     assert figures["wrong_values"] == 0
+    # The picture that is being written at the kill may go with it, and no other.
+    assert figures["frames_lost"] <= figures["trials"]
     assert figures["trials_with_video"] >= 3

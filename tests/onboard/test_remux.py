@@ -66,6 +66,19 @@ def test_a_cut_costs_the_torn_picture_only(
 
 
 @pytest.mark.parametrize("mjpeg", [False, True])
+def test_whatever_follows_the_start_is_no_part_of_it(tmp_path: Path, mjpeg: bool) -> None:
+    # In MPEG-TS a checksum follows, which begins with a digit in one of 26 files.
+    first = picture(0, mjpeg=mjpeg, detail=2)
+    for number in range(150):
+        first.t_mono_ns = START_NS + number * 7_777_777
+        path = tmp_path / f"{number:04d}{suffix_for(first)}"
+        file = VideoFile(path, first, 30)
+        file.add(first)
+        file.close()
+        assert start_of_recording_ns(path) == first.t_mono_ns
+
+
+@pytest.mark.parametrize("mjpeg", [False, True])
 def test_a_recording_without_one_whole_picture_goes(tmp_path: Path, mjpeg: bool) -> None:
     path, sizes = record(tmp_path, mjpeg=mjpeg, detail=20)
     path.write_bytes(path.read_bytes()[: sizes[0] // 2])
