@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from offline.events.motion import grid_rate_hz
-from offline.fusion.grade import engine_load
 from offline.fusion.places import COURSE_AHEAD_M, SLOPE_AHEAD_M, points_shown
+from offline.fusion.powertrain import GRAVITY_MPS2, engine_load
 from offline.policy import ContextRule, Policy
 from offline.roadscene import SLOPE_THRESHOLD_PERCENT
 from offline.scenelabels import SceneLabels
@@ -30,6 +30,13 @@ SENSORS_REFUTE = 0.1
 FRAMES_REFUTE = 0.5
 """Share of agreeing frames from which the camera holds on to a context."""
 BEST_FRAMES = 3
+LOOK_M = 150.0
+"""Frames are asked this far before and after an event, as long as it is the same hill: the network
+repeats a mistake for tens of metres, so a short window holds a single look, however many frames."""
+BOUND_BRAKED = 0.5
+"""Chance that the brakes are on where the grade is a bound; then the road surely falls."""
+TYPICAL_CLIMB_PERCENT = 4.0
+"""Taken for a climb that was seen but could not be measured."""
 
 TITLES = {
     EventKind.HARSH_ACCELERATION: "Speed was gained with {peak:.1f} m/s² (limit {limit:.1f}).",
@@ -133,9 +140,9 @@ def _decide(rule: ContextRule, event: Event, seen: Evidence) -> tuple[Outcome, s
     least = rule.blind_min_probability if blind else rule.min_probability
     most = rule.blind_max_probability_to_keep if blind else rule.max_probability_to_keep
     camera_alone = agree is not None and agree >= FRAMES_REFUTE and seen.sensors_agree is not False
-    if p <= most and not camera_alone:
+    if p <= most and not camera_alone and seen.sensors_agree is not True:
         return Outcome.KEPT, f"The road does not {road[:-1]} here."
-    if seen.sensors_agree is False:
+    if seen.sensors_agree is False or (seen.sensors_agree and p <= most):
         reason = f"Camera and engine disagree on whether the road {road} here: not counted."
         return Outcome.UNDETERMINED, reason
     if p < least or agree is None or agree < rule.min_frames_agree:
@@ -155,6 +162,7 @@ class _View:
         self._load = engine_load(timeline)
         self._grade = column(timeline, "grade_percent")
         self._grade_sd = column(timeline, "grade_sd_percent")
+        self._bound = timeline["grade_is_bound"].to_numpy(dtype=bool)
         self._posterior = {
             "uphill": column(timeline, "p_uphill"),
             "downhill": column(timeline, "p_downhill"),
@@ -192,13 +200,30 @@ class _View:
             return False
         if rule.max_peak is not None and abs(event.peak) > rule.max_peak:
             return False
+        if rule.max_level_s is not None and self._level_s(first, end) > rule.max_level_s:
+            return False
         load = _mean(self._load[first:end])
         if load is None:
             # An engine whose load is not known may have done it itself.
-            return True if rule.max_load_percent is None else None
+            gentle = rule.max_accel_without_load_mps2
+            ruled_out = gentle is not None and accel <= gentle
+            return True if rule.max_load_percent is None or ruled_out else None
         if rule.min_load_percent is not None and load < rule.min_load_percent:
             return False
         return rule.max_load_percent is None or load <= rule.max_load_percent
+
+    def _level_s(self, first: int, end: int) -> float:
+        """Time that the speed gained in a window would have taken on the level.
+
+        The same pull gives there the acceleration plus what the climb takes, g times the grade.
+        """
+        accel = np.maximum(np.nan_to_num(self._accel[first:end]), 0.0)
+        climbing = np.nan_to_num(self._posterior["uphill"][first:end])
+        grade = self._grade[first:end]
+        grade = np.where(np.isnan(grade), TYPICAL_CLIMB_PERCENT * climbing, grade).clip(0.0)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            share = accel / (accel + GRAVITY_MPS2 * grade / 100.0)
+        return float(np.nansum(share) / self._rate_hz)
 
     def evidence(self, rule: ContextRule, event: Event) -> Evidence:
         """Gather what speaks for the rule's context over the event's window."""
@@ -209,7 +234,10 @@ class _View:
             first = min((first + 3 * last) // 4, end - 1)
         probability = _mean(self._posterior[rule.context][first:end])
         point, p, decided, agrees = self._frames[rule.context]
-        inside = (point >= first) & (point < end)
+        if rule.context == "bend":
+            inside = (point >= first) & (point < end)
+        else:
+            inside = self._around(point, rule.context, first, end)
         used = inside & decided
         share = float(agrees[used].mean()) if used.any() else None
         rows = np.flatnonzero(inside & agrees)
@@ -221,6 +249,19 @@ class _View:
             self._sensors(rule.context, first, end),
         )
 
+    def _around(
+        self, point: NDArray[np.int64], context: str, first: int, end: int
+    ) -> NDArray[np.bool_]:
+        """Frames of the window, and of the same hill up to `LOOK_M` before and after it."""
+        same = self._posterior[context] >= 0.5  # NaN is no hill
+        low, high = self._distance[first] - LOOK_M, self._distance[end - 1] + LOOK_M
+        near = same & (self._distance >= low) & (self._distance <= high)
+        before = np.flatnonzero(~near[:first])
+        after = np.flatnonzero(~near[end:])
+        start = int(before[-1]) + 1 if before.size else 0
+        stop = end + int(after[0]) if after.size else near.size
+        return (point >= start) & (point < stop)
+
     def _sensors(self, context: str, first: int, end: int) -> bool | None:
         if context == "bend":
             return None
@@ -230,6 +271,9 @@ class _View:
             return None
         sign = 1.0 if context == "uphill" else -1.0
         chance = float(ndtr((sign * mean - SLOPE_THRESHOLD_PERCENT) / spread))
+        bound = self._bound[first:end]
+        if context == "downhill" and bound.mean() > 0.5:
+            chance = (1.0 - BOUND_BRAKED) * chance + BOUND_BRAKED
         if chance >= SENSORS_CONFIRM:
             return True
         return False if chance <= SENSORS_REFUTE else None

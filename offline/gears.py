@@ -79,7 +79,7 @@ def estimate_gears(
         Ratios of the vehicle from `learn_ratios` over its trips; learned from this trip if
         not given. Gears never driven in cannot be counted: the lowest seen is number 1.
     """
-    if ratios is None:
+    if ratios is None or not ratios.size:
         ratios = learn_ratios(rpm, speed_kmh, accel_mps2)
     log_ratio = _log_ratio(rpm, speed_kmh)
     if not ratios.size:

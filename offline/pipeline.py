@@ -25,6 +25,7 @@ from offline.policy import Policy
 from offline.scenelabels import SceneLabels
 from offline.score import measure_exposure, score
 from offline.timeline import RATE_HZ, ClockTable, SampleSeries, build_timeline
+from offline.vehicleprofile import VehicleProfile
 from offline.verdicts import Exposure, Provenance, Score, TripResult, Verdict
 from onboard.trip import Trip
 
@@ -52,6 +53,7 @@ def score_samples(
     road_context: bool = True,
     rate_hz: float = RATE_HZ,
     frame_t_mono_ns: NDArray[np.int64] | None = None,
+    profile: VehicleProfile | None = None,
 ) -> Scored:
     """Score arrays: timeline, fusion, events, verdicts, score.
 
@@ -72,6 +74,8 @@ def score_samples(
     frame_t_mono_ns : ndarray of int64, optional
         Times of all frames, labelled or not, so that the timeline starts at the same moment
         with road context and without; the labels' own by default.
+    profile : VehicleProfile, optional
+        What the vehicle's other trips taught.
 
     Raises
     ------
@@ -81,8 +85,15 @@ def score_samples(
     used = labels if road_context and labels is not None and len(labels) else None
     if frame_t_mono_ns is None and labels is not None:
         frame_t_mono_ns = labels.t_mono_ns
-    timeline = build_timeline(samples, clock, frame_t_mono_ns=frame_t_mono_ns, rate_hz=rate_hz)
-    timeline = add_ideal(fuse(timeline, used, policy), policy)
+    timeline = build_timeline(
+        samples,
+        clock,
+        frame_t_mono_ns=frame_t_mono_ns,
+        rate_hz=rate_hz,
+        gear_ratios=None if profile is None else profile.ratios,
+    )
+    powertrain = None if profile is None else profile.powertrain
+    timeline = add_ideal(fuse(timeline, used, policy, powertrain), policy)
     verdicts = tuple(judge(detect(timeline, policy), timeline, used, policy))
     exposure = measure_exposure(timeline, verdicts, policy)
     return Scored(
@@ -100,6 +111,7 @@ def score_trip(
     classifier: Classifier | None,
     policy: Policy,
     road_context: bool = True,
+    profile: VehicleProfile | None = None,
 ) -> TripResult:
     """Read, label and score a closed trip.
 
@@ -113,6 +125,8 @@ def score_trip(
         Of the trip's vehicle class or fleet.
     road_context : bool
         False leaves the frames unlabelled.
+    profile : VehicleProfile, optional
+        What the vehicle's other trips taught.
 
     Raises
     ------
@@ -133,6 +147,7 @@ def score_trip(
             policy,
             road_context=road_context,
             frame_t_mono_ns=trip.frames().t_mono_ns,
+            profile=profile,
         )
         seen = labels is not None and len(labels) > 0
         if seen:
@@ -159,6 +174,7 @@ def score_trip(
                 policy_name=policy.name,
                 policy_sha256=policy.sha256,
                 software=SOFTWARE,
+                profile_sha256="" if profile is None else profile.sha256,
             ),
             timeline=scored.timeline,
             labels=labels if seen else None,

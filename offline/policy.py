@@ -189,10 +189,16 @@ class ContextRule(Strict):
         Largest peak, in the unit of the event: beyond it no road is the reason.
     max_load_percent : float or None
         Largest mean engine load: gravity, not the engine, must have done it. Where the load is
-        not known the event is at most undetermined.
+        not known the event is at most undetermined, unless the next condition holds.
+    max_accel_without_load_mps2 : float or None
+        Where the load is not known: mean acceleration up to which an engine that pulled as well
+        is ruled out, because on such a road the vehicle would have gained more speed.
     min_load_percent : float or None
         Smallest mean engine load, where it is known: with more strength to spare a higher gear
         would have done, and the road asked for nothing.
+    max_level_s : float or None
+        Longest time that the same gain of speed, with the same pull, would have taken on the
+        level: with more the event would have happened there as well.
     blind_min_probability, blind_max_probability_to_keep : float
         Take the places of the other two where no sensor can tell.
     why : str
@@ -212,7 +218,9 @@ class ContextRule(Strict):
     max_accel_mps2: float
     max_peak: Positive | None = None
     max_load_percent: Positive | None = None
+    max_accel_without_load_mps2: float | None = None
     min_load_percent: Positive | None = None
+    max_level_s: Positive | None = None
     verdict: Literal["exonerated", "undetermined"]
     why: Annotated[str, Field(min_length=10)]
 

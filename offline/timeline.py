@@ -61,6 +61,7 @@ def build_timeline(
     *,
     frame_t_mono_ns: NDArray[np.int64] | None = None,
     rate_hz: float = RATE_HZ,
+    gear_ratios: NDArray[np.float64] | None = None,
 ) -> pd.DataFrame:
     """Lay a trip's samples on a uniform grid.
 
@@ -75,6 +76,8 @@ def build_timeline(
         Times of the labelled frames: the timeline starts at the first sample or frame.
     rate_hz : float
         Grid rate.
+    gear_ratios : ndarray, optional
+        The vehicle's, from its trips (`offline.vehicleprofile`); else learned from this one.
 
     Returns
     -------
@@ -123,7 +126,9 @@ def build_timeline(
     rpm = np.asarray(columns.get("rpm", np.full(t_s.size, np.nan)), dtype=np.float64)
     raw_kmh = np.asarray(columns.get("speed_kmh", np.full(t_s.size, np.nan)), dtype=np.float64)
     moving = np.where(np.isnan(raw_kmh), smooth.speed_mps * KMH_PER_MPS, raw_kmh)
-    columns["gear"] = estimate_gears(rpm, smooth.speed_mps * KMH_PER_MPS, smooth.accel_mps2)
+    columns["gear"] = estimate_gears(
+        rpm, smooth.speed_mps * KMH_PER_MPS, smooth.accel_mps2, gear_ratios
+    )
     columns["engine_on"] = nullable_boolean(rpm > ENGINE_ON_RPM, np.isnan(rpm))
     columns["moving"] = nullable_boolean(
         moving >= MOVING_KMH, np.isnan(moving) | np.isnan(smooth.speed_mps)

@@ -147,6 +147,8 @@ class Provenance:
     policy_name: str
     policy_sha256: str
     software: str
+    profile_sha256: str = ""
+    """Of the vehicle's profile; empty where it had none."""
 
 
 @dataclass(frozen=True)

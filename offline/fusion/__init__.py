@@ -10,6 +10,7 @@ from scipy.ndimage import uniform_filter1d
 from offline.fusion import evidence, markov
 from offline.fusion.grade import GradeEstimate, estimate_grade
 from offline.fusion.places import SLOPE_AHEAD_M, Cells, cut_into_cells, points_shown
+from offline.fusion.powertrain import Powertrain
 from offline.policy import Policy
 from offline.roadscene import COURSES, SLOPE_THRESHOLD_PERCENT, SLOPES, UNDETERMINED
 from offline.scenelabels import SceneLabels
@@ -21,7 +22,12 @@ SEEN_WITHIN_M = 60.0
 GRADE_WINDOW_M = 50.0
 
 
-def fuse(timeline: pd.DataFrame, labels: SceneLabels | None, policy: Policy) -> pd.DataFrame:
+def fuse(
+    timeline: pd.DataFrame,
+    labels: SceneLabels | None,
+    policy: Policy,
+    powertrain: Powertrain | None = None,
+) -> pd.DataFrame:
     """Add the road context to a timeline.
 
     Parameters
@@ -33,11 +39,13 @@ def fuse(timeline: pd.DataFrame, labels: SceneLabels | None, policy: Policy) -> 
         and empty.
     policy : Policy
         Lengths and trust.
+    powertrain : Powertrain, optional
+        What the vehicle's other trips taught.
 
     Returns
     -------
     DataFrame
-        A new frame with the columns `p_level` to `grade_sd_percent` of `docs/timeline.md`.
+        A new frame with the columns `p_level` to `grade_is_bound` of `docs/timeline.md`.
     """
     rule = policy.fusion
     cells = cut_into_cells(timeline, rule.cell_m)
@@ -45,6 +53,7 @@ def fuse(timeline: pd.DataFrame, labels: SceneLabels | None, policy: Policy) -> 
     slope = np.full((n, len(SLOPES)), np.nan)
     course = np.full((n, len(COURSES)), np.nan)
     grade, grade_sd = np.full(n, np.nan), np.full(n, np.nan)
+    grade_bound = np.zeros(n, dtype=bool)
     scene = np.full(n, "", dtype=object)
     frame = pd.array(np.zeros(n, dtype=np.int64), dtype="Int64")
     frame[:] = pd.NA
@@ -54,7 +63,7 @@ def fuse(timeline: pd.DataFrame, labels: SceneLabels | None, policy: Policy) -> 
         first, _ = markov.heads(
             markov.posterior(_joint(camera_slope, course_evidence), cells.after_gap, rule)
         )
-        estimate = estimate_grade(timeline, cells, cells.to_points(first)[:, 0])
+        estimate = estimate_grade(timeline, cells, cells.to_points(first)[:, 0], powertrain)
         along, across = (
             evidence.slope_from_grade(estimate, rule, in_turn=turn) for turn in (False, True)
         )
@@ -67,6 +76,9 @@ def fuse(timeline: pd.DataFrame, labels: SceneLabels | None, policy: Policy) -> 
         p_course[~_near(course_evidence != 0, rule.cell_m)] = np.nan
         slope, course = cells.to_points(p_slope), cells.to_points(p_course)
         grade, grade_sd = _grade_by_point(estimate, cells, rule.cell_m)
+        grade_bound = (cells.to_points(estimate.upper_bound.astype(float)) == 1.0) & ~np.isnan(
+            grade
+        )
         scene = _scenes(slope, course, labels)
         frame = _frames(timeline, labels)
     added: dict[str, object] = {name: slope[:, i] for i, name in enumerate(SLOPE_COLUMNS)}
@@ -76,6 +88,7 @@ def fuse(timeline: pd.DataFrame, labels: SceneLabels | None, policy: Policy) -> 
         "frame": frame,
         "grade_percent": grade,
         "grade_sd_percent": grade_sd,
+        "grade_is_bound": grade_bound,
     }
     return pd.concat([timeline, pd.DataFrame(added, index=timeline.index)], axis=1)
 

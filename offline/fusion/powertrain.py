@@ -1,0 +1,231 @@
+"""What a vehicle does on the level: how its acceleration follows from engine load and gear.
+
+On the level, acceleration follows from engine load times overall gearing, less friction of the
+engine, rolling and air resistance. The five coefficients are learned from the vehicle's own
+driving by robust regression: on one trip where the camera takes the road for level, over many
+trips from all of it, since what goes up comes down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from offline.events.motion import grid_rate_hz
+from offline.timeline import column
+
+GRAVITY_MPS2 = 9.80665
+MIN_SPEED_MPS = 5.0
+PULLING_LOAD_PERCENT = 22.0
+"""Below it an engine may be dragged, and the brakes may be on."""
+THROTTLE_OPEN_PERCENT = 88.0
+"""What a throttle reads fully open (75 to 95 % by make)."""
+MAX_LOAD_STEP_PERCENT = 12.0
+"""Load that moves faster within a second lags or leads what the wheels feel."""
+MAX_ACCEL_STEP_MPS2 = 0.5
+"""So does an acceleration: the load that goes with it may have been read before or after."""
+MIN_LEARNING_S = 90.0
+LEVEL_SCALE_MPS2 = 0.2
+"""Residual that is still level road: a grade of 2 %."""
+ROLLING_MPS2, ROLLING_SD = -0.13, 0.04
+"""Rolling resistance of road tyres, 0.009 to 0.017 g (Gillespie 1992), any road vehicle's."""
+DRAG_PER_M, DRAG_SD = -4.0e-4, 2.0e-4
+"""Air drag over mass, 1/m: cars 3e-4, vans and lorries up to 6e-4 (Gillespie 1992)."""
+FRICTION_SHARE = (0.0746, 0.0115, 0.0038)
+"""Friction of an engine as a share of its full load over thousands of rpm, quadratic: 0.97, 0.15
+and 0.05 bar (Heywood, Internal Combustion Engine Fundamentals, 1988, eq. 13.6, spark ignition)
+of some 13 bar at full load. Load as OBD-II reads it counts from the torque that overcomes it."""
+TORQUE_RPM = 2200.0
+TORQUE_SD = 2e-3
+"""Full torque changes by some tenth over a thousand rpm, up or down by the kind of engine."""
+FRICTION_SD = 1.5e-3
+"""By how much a vehicle's own differs, in m/s² per unit of gearing: a third of a car's."""
+PAYLOAD_SHARE = 0.15
+"""By how much load and tyres change a vehicle from one trip to the next."""
+PULL, PULL_SD = 0.035, 0.015
+"""Full torque over mass, times 0.377 (rpm per km/h to ratio over radius): 0.019 for a lorry of 40 t
+with 2,000 Nm, 0.05 for a strong car."""
+PRIOR_MEAN = (PULL, 0.0, ROLLING_MPS2, DRAG_PER_M, 0.0)
+PRIOR_SD = (PULL_SD, FRICTION_SD, ROLLING_SD, DRAG_SD, TORQUE_SD)
+
+
+@dataclass(frozen=True)
+class Powertrain:
+    """What a vehicle does on the level: acceleration = coefficients · features.
+
+    Attributes
+    ----------
+    coefficients : ndarray, shape (5,)
+        Of load less friction times gearing, gearing, 1, speed squared, and load times gearing
+        times thousands of rpm.
+    covariance : ndarray, shape (5, 5)
+        Of the coefficients: large where the level stretches did not show the vehicle enough.
+    noise_mps2 : float
+        Robust spread of the acceleration around it.
+    signal : str
+        Which signal stood for the engine's torque.
+    """
+
+    coefficients: NDArray[np.float64]
+    covariance: NDArray[np.float64]
+    noise_mps2: float
+    signal: str
+
+
+@dataclass(frozen=True)
+class LearningPoints:
+    """Steady pulling on one trip.
+
+    Attributes
+    ----------
+    features : ndarray, shape (n, 5)
+        As the coefficients of `Powertrain` count them.
+    accel_mps2 : ndarray, shape (n,)
+    level : ndarray, shape (n,)
+        Chance of level road.
+    rate_hz : float
+        Points a second.
+    signal : str
+        Which signal stood for the engine's torque.
+    """
+
+    features: NDArray[np.float64]
+    accel_mps2: NDArray[np.float64]
+    level: NDArray[np.float64]
+    rate_hz: float
+    signal: str
+
+    @property
+    def seconds(self) -> float:
+        return self.accel_mps2.size / self.rate_hz
+
+
+def learning_points(
+    timeline: pd.DataFrame, p_level: NDArray[np.float64] | None = None
+) -> LearningPoints | None:
+    """Pick the points of a trip to learn from; None without engine load and throttle.
+
+    Parameters
+    ----------
+    timeline : DataFrame
+        From `offline.timeline.build_timeline`.
+    p_level : ndarray, shape (n,), optional
+        Chance that each point is level, NaN where unknown; 1 everywhere by default.
+    """
+    drive = drive_features(timeline)
+    if drive is None:
+        return None
+    features, load, steady, signal = drive
+    accel = column(timeline, "accel_mps2")
+    learn = steady & (load >= PULLING_LOAD_PERCENT) & (np.abs(accel) < 2.5)
+    level = np.ones(len(timeline)) if p_level is None else np.nan_to_num(p_level, nan=0.5)
+    return LearningPoints(
+        features[learn], accel[learn], level[learn], grid_rate_hz(timeline), signal
+    )
+
+
+def learn_powertrain(
+    trips: Sequence[LearningPoints], known: Powertrain | None = None
+) -> Powertrain | None:
+    """Learn a vehicle by robust regression, or None where too little was driven.
+
+    Parameters
+    ----------
+    trips : sequence of LearningPoints
+        Of one vehicle, and of one signal.
+    known : Powertrain, optional
+        What its other trips taught; it then needs no more than these.
+    """
+    signal = trips[0].signal if trips else ""
+    if known is not None and known.signal != signal:
+        known = None
+    if known is None and sum(points.seconds for points in trips) < MIN_LEARNING_S:
+        return None
+    if known is None:
+        mean: NDArray[np.float64] = np.array(PRIOR_MEAN)
+        precision: NDArray[np.float64] = np.diag(np.array(PRIOR_SD) ** -2.0)
+    else:
+        payload = np.diag((PAYLOAD_SHARE * known.coefficients) ** 2)
+        mean = known.coefficients
+        precision = np.asarray(np.linalg.inv(known.covariance + payload), np.float64)
+    x = np.concatenate([points.features for points in trips])
+    y = np.concatenate([points.accel_mps2 for points in trips])
+    level = np.concatenate([points.level for points in trips])
+    # A point every 0.2 s is no independent measurement: about one a second is.
+    rate_hz = np.concatenate([np.full(p.accel_mps2.size, p.rate_hz) for p in trips])
+    independent = 1.0 / rate_hz / LEVEL_SCALE_MPS2**2
+    # From what is known of vehicles on, hills are outliers from the first step: a fit that began
+    # with all points would take a long climb for a weak engine.
+    beta, normal = mean, precision
+    residual = y - x @ beta
+    for _ in range(12):
+        weight = (0.05 + level**2) / (1.0 + (residual / LEVEL_SCALE_MPS2) ** 2)
+        w = weight * independent
+        normal = np.asarray(x.T @ (x * w[:, None]) + precision, np.float64)
+        beta = np.asarray(np.linalg.solve(normal, x.T @ (w * y) + precision @ mean), np.float64)
+        residual = y - x @ beta
+    if beta[0] <= 0:
+        return None  # more load, less acceleration: the signal is not what it claims to be
+    on_level = np.abs(residual)[level > 0.5]
+    noise = float(1.4826 * np.median(on_level)) if on_level.size else LEVEL_SCALE_MPS2
+    return Powertrain(beta, np.asarray(np.linalg.inv(normal), np.float64), noise, signal)
+
+
+def engine_load(timeline: pd.DataFrame) -> NDArray[np.float64]:
+    """Engine load (%) as it was read or, failing that, as the throttle shows it; else NaN."""
+    for _, load in _loads(timeline):
+        if np.isfinite(load).any():
+            return load
+    return np.full(len(timeline), np.nan)
+
+
+def _loads(timeline: pd.DataFrame) -> Iterator[tuple[str, NDArray[np.float64]]]:
+    yield "load_percent", column(timeline, "load_percent")
+    throttle = column(timeline, "throttle_percent")
+    if np.isfinite(throttle).any():
+        # A closed throttle reads 10 to 20 %, and the first half of its way gives most of the
+        # torque: load grows with a power under 1 of the opening.
+        closed = float(np.nanpercentile(throttle, 2))
+        opened = np.clip((throttle - closed) / max(THROTTLE_OPEN_PERCENT - closed, 1.0), 0.0, 1.0)
+        yield "throttle_percent", 100.0 * opened**0.7
+
+
+def drive_features(
+    timeline: pd.DataFrame,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_], str] | None:
+    """Features, load, and where they hold: in one gear, on the move, load steady."""
+    speed = column(timeline, "speed_smooth_kmh") / 3.6
+    rpm = column(timeline, "rpm")
+    rate_hz = grid_rate_hz(timeline)
+    for signal, load in _loads(timeline):
+        if np.isfinite(load).sum() < min(MIN_LEARNING_S * rate_hz, 0.5 * load.size):
+            continue
+        with np.errstate(divide="ignore", invalid="ignore"):
+            gearing = np.where(speed >= MIN_SPEED_MPS, rpm / (speed * 3.6), np.nan)
+        reach = max(int(rate_hz), 1)
+        late = _moved(load, reach, MAX_LOAD_STEP_PERCENT)
+        late |= _moved(column(timeline, "accel_mps2"), reach, MAX_ACCEL_STEP_MPS2)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = np.nan_to_num(np.log(gearing), nan=9.0)
+        shifting = np.abs(ratio - np.roll(ratio, reach)) > 0.06
+        in_gear = timeline["gear"].notna().to_numpy()
+        friction = np.polynomial.polynomial.polyval(rpm / 1000.0, FRICTION_SHARE)
+        torque = (load / 100.0 - friction) * gearing
+        bent = load / 100.0 * gearing * (rpm - TORQUE_RPM) / 1000.0
+        features = np.stack([torque, gearing, np.ones(load.size), speed**2, bent], axis=1)
+        steady = np.isfinite(features).all(axis=1) & in_gear & ~late & ~shifting
+        steady &= np.isfinite(column(timeline, "accel_mps2"))
+        return features, load, steady, signal
+    return None
+
+
+def _moved(values: NDArray[np.float64], reach: int, most: float) -> NDArray[np.bool_]:
+    """Where values differ by more than `most` from those `reach` points before or after."""
+    step = np.abs(values[reach:] - values[:-reach]) <= most  # NaN is no steadiness
+    moved = np.ones(values.size, dtype=bool)
+    moved[reach:-reach] = ~(step[:-reach] & step[reach:])
+    return moved

@@ -1,0 +1,166 @@
+"""What a vehicle's trips teach about it: its gears and what its engine gives on the level.
+
+One trip is often too short, or too hilly, to learn a vehicle from. A profile is learned from many
+and is then known on each: `gradewise-offline profile` writes it, `score` reads it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from offline.errors import InputError
+from offline.fusion.powertrain import LearningPoints, Powertrain, learn_powertrain, learning_points
+from offline.gears import learn_ratios
+from offline.timeline import column
+
+FORMAT = "gradewise-vehicle-profile-1"
+MIN_TRIPS = 2
+"""One trip is learned from anyway while it is scored."""
+POINTS_A_TRIP = 3000
+"""Ten minutes of steady pulling at 5 Hz; longer trips are thinned to it."""
+
+
+@dataclass(frozen=True)
+class VehicleProfile:
+    """A vehicle as its trips show it.
+
+    Attributes
+    ----------
+    trips : int
+        How many trips taught it.
+    ratios : ndarray, shape (g,)
+        Engine speed over vehicle speed (rpm per km/h) of each gear, lowest gear first.
+    powertrain : Powertrain or None
+        None where no trip had engine load or throttle.
+    """
+
+    vehicle: str
+    trips: int
+    ratios: NDArray[np.float64]
+    powertrain: Powertrain | None
+
+    def to_json(self) -> str:
+        """Text that `from_json` reads back; equal profiles give equal text."""
+        engine = self.powertrain
+        return json.dumps(
+            {
+                "format": FORMAT,
+                "vehicle": self.vehicle,
+                "trips": self.trips,
+                "ratios_rpm_per_kmh": [round(float(r), 6) for r in self.ratios],
+                "powertrain": None
+                if engine is None
+                else {
+                    "signal": engine.signal,
+                    "coefficients": engine.coefficients.tolist(),
+                    "covariance": engine.covariance.tolist(),
+                    "noise_mps2": engine.noise_mps2,
+                },
+            },
+            indent=1,
+        )
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the profile's text: results name it."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()
+
+
+def from_json(text: str, where: str) -> VehicleProfile:
+    """Read a profile from its text.
+
+    Raises
+    ------
+    InputError
+        If it is none; `where` says in the message what was read.
+    """
+    try:
+        read = json.loads(text)
+        if read["format"] != FORMAT:
+            raise ValueError(f"format {read['format']!r}")
+        engine = read["powertrain"]
+        return VehicleProfile(
+            vehicle=str(read["vehicle"]),
+            trips=int(read["trips"]),
+            ratios=np.array(read["ratios_rpm_per_kmh"], dtype=np.float64),
+            powertrain=None
+            if engine is None
+            else Powertrain(
+                np.array(engine["coefficients"], dtype=np.float64).reshape(5),
+                np.array(engine["covariance"], dtype=np.float64).reshape(5, 5),
+                float(engine["noise_mps2"]),
+                str(engine["signal"]),
+            ),
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{where}: no vehicle profile ({error}); make it anew with `gradewise-offline profile`"
+        ) from error
+
+
+def read_profile(file: Path) -> VehicleProfile:
+    """Read a profile from its file.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read or holds none.
+    """
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{file}: cannot be read ({error})") from error
+    return from_json(text, str(file))
+
+
+def learn_profile(vehicle: str, timelines: Iterable[pd.DataFrame]) -> VehicleProfile | None:
+    """Learn a vehicle from the timelines of its trips; None where they teach nothing.
+
+    Parameters
+    ----------
+    vehicle : str
+        Its name.
+    timelines : iterable of DataFrame
+        From `build_timeline`, or better from an earlier scoring: then the camera tells which of
+        it was level. One is held in memory at a time.
+    """
+    motion: list[NDArray[np.float64]] = []
+    by_signal: dict[str, list[LearningPoints]] = {}
+    trips = 0
+    for timeline in timelines:
+        trips += 1
+        motion.append(
+            np.stack([column(timeline, n) for n in ("rpm", "speed_smooth_kmh", "accel_mps2")])
+        )
+        level = column(timeline, "p_level") if "p_level" in timeline else None
+        points = learning_points(timeline, level)
+        if points is not None and points.accel_mps2.size:
+            by_signal.setdefault(points.signal, []).append(_thinned(points))
+    if trips < MIN_TRIPS:
+        return None
+    ratios = learn_ratios(*np.concatenate(motion, axis=1))
+    # The signal most was driven with: vehicles do not change theirs, but adapters do.
+    most = max(by_signal.values(), key=lambda trip: sum(p.seconds for p in trip), default=[])
+    powertrain = learn_powertrain(most)
+    if powertrain is None and not ratios.size:
+        return None
+    return VehicleProfile(vehicle, trips, ratios, powertrain)
+
+
+def _thinned(points: LearningPoints) -> LearningPoints:
+    step = -(-points.accel_mps2.size // POINTS_A_TRIP)
+    return LearningPoints(
+        points.features[::step],
+        points.accel_mps2[::step],
+        points.level[::step],
+        points.rate_hz / step,
+        points.signal,
+    )

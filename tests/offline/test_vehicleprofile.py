@@ -1,0 +1,80 @@
+"""What a vehicle's trips teach: gears and powertrain, kept and used again."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from data_samples.simulator.driver import driver_of_harshness
+from data_samples.simulator.road import make_road
+from data_samples.simulator.sensors import SensorSuite, sample_drive
+from data_samples.simulator.truth import drive_with_truth
+from data_samples.simulator.vehicle import CAR
+from offline.errors import InputError
+from offline.fusion.grade import estimate_grade
+from offline.fusion.places import cut_into_cells
+from offline.policy import load_policy
+from offline.timeline import build_timeline
+from offline.vehicleprofile import VehicleProfile, from_json, learn_profile, read_profile
+
+SUITE = SensorSuite(rate_hz=5.0, signals=("rpm", "speed_kmh", "load_percent"))
+
+
+def driven(route: int, length_m: float, terrain="flat"):
+    rng = np.random.default_rng([7, route])
+    road = make_road(rng, terrain, length_m)
+    trip = drive_with_truth(road, CAR, driver_of_harshness(0.3), load_policy("car"), seed=route)
+    return road, sample_drive(trip.drive, SUITE, rng)
+
+
+@pytest.fixture(scope="module")
+def profile() -> VehicleProfile:
+    found = learn_profile("van-1", (build_timeline(driven(k, 6000.0)[1]) for k in range(3)))
+    assert found is not None
+    return found
+
+
+def test_the_gears_are_those_of_the_vehicle(profile: VehicleProfile):
+    # Engine speed a kilometre an hour gives in each gear, from ratio and wheel.
+    true = [CAR.rpm_at(1 / 3.6, gear) for gear in range(len(CAR.gear_ratios))]
+    for ratio in profile.ratios:
+        assert min(abs(ratio / t - 1) for t in true) < 0.03
+    assert len(profile.ratios) >= 4
+
+
+def test_a_short_trip_has_a_grade_only_by_the_profile(profile: VehicleProfile):
+    _, samples = driven(9, 1200.0, "mountain")
+    timeline = build_timeline(samples, gear_ratios=profile.ratios)
+    cells = cut_into_cells(timeline, 10.0)
+    assert estimate_grade(timeline, cells, None).source == ""
+    known = estimate_grade(timeline, cells, None, profile.powertrain)
+    assert known.source == "powertrain"
+    assert np.isfinite(known.percent).sum() > 20
+
+
+def test_text_and_back(profile: VehicleProfile, tmp_path):
+    again = from_json(profile.to_json(), "x")
+    assert again.sha256 == profile.sha256
+    assert again.vehicle == "van-1"
+    file = tmp_path / "van-1.json"
+    file.write_text(profile.to_json().replace("coefficients", "numbers"))
+    with pytest.raises(InputError, match=r"van-1\.json: no vehicle profile"):
+        read_profile(file)
+    with pytest.raises(InputError, match="cannot be read"):
+        read_profile(tmp_path / "none.json")
+
+
+def test_one_trip_makes_no_profile():
+    assert learn_profile("van-1", [build_timeline(driven(1, 3000.0)[1])]) is None
+
+
+def test_trips_without_load_teach_the_gears_alone():
+    def without(route: int):
+        samples = dict(driven(route, 4000.0)[1])
+        del samples["load_percent"]
+        return build_timeline(samples)
+
+    found = learn_profile("van-1", (without(k) for k in range(2)))
+    assert found is not None
+    assert found.powertrain is None
+    assert found.ratios.size >= 3
