@@ -15,6 +15,7 @@ COMMANDS = {
     "import": "Make a trip from a video file and a CSV log of a phone app.",
     "ingest": "Take offloaded trips in at the depot, verified.",
     "score": "Score trips: label, fuse, detect, judge, and store the results.",
+    "profile": "Learn each vehicle's gears and powertrain from its scored trips.",
     "report": "Write a trip's scorecard as a PDF.",
     "verify": "Recompute a stored result and say whether it is identical.",
     "failed": "List trips that could not be scored, and why.",

@@ -33,6 +33,8 @@ BEST_FRAMES = 3
 LOOK_M = 150.0
 """Frames are asked this far before and after an event, as long as it is the same hill: the network
 repeats a mistake for tens of metres, so a short window holds a single look, however many frames."""
+SAME_HILL = 0.8
+"""Posterior from which the road beside an event belongs to the same hill."""
 BOUND_BRAKED = 0.5
 """Chance that the brakes are on where the grade is a bound; then the road surely falls."""
 TYPICAL_CLIMB_PERCENT = 4.0
@@ -253,7 +255,7 @@ class _View:
         self, point: NDArray[np.int64], context: str, first: int, end: int
     ) -> NDArray[np.bool_]:
         """Frames of the window, and of the same hill up to `LOOK_M` before and after it."""
-        same = self._posterior[context] >= 0.5  # NaN is no hill
+        same = self._posterior[context] >= SAME_HILL  # NaN is no hill
         low, high = self._distance[first] - LOOK_M, self._distance[end - 1] + LOOK_M
         near = same & (self._distance >= low) & (self._distance <= high)
         before = np.flatnonzero(~near[:first])

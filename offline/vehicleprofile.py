@@ -164,3 +164,50 @@ def _thinned(points: LearningPoints) -> LearningPoints:
         points.rate_hz / step,
         points.signal,
     )
+
+
+def write_profile(profile: VehicleProfile, folder: Path) -> Path:
+    """Write a vehicle's profile into a folder, keeping the one before under its hash.
+
+    Results name the profile that they were made with, and `verify` needs it again.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / f"{profile.vehicle}.json"
+    if file.exists():
+        before = read_profile(file)
+        if before.sha256 == profile.sha256:
+            return file
+        file.replace(_kept(folder, profile.vehicle, before.sha256))
+    partial = folder / f".{profile.vehicle}.json.partial"
+    partial.write_text(profile.to_json(), encoding="utf-8")
+    partial.replace(file)
+    return file
+
+
+def find_profile(folder: Path, vehicle: str, sha256: str | None = None) -> VehicleProfile | None:
+    """Find a vehicle's profile in a folder, or None where it has none.
+
+    Parameters
+    ----------
+    sha256 : str, optional
+        Only the profile of this hash, replaced since or not.
+
+    Raises
+    ------
+    InputError
+        If the file is no profile, or the folder holds none of that hash.
+    """
+    file = folder / f"{vehicle}.json"
+    current = read_profile(file) if file.exists() else None
+    if sha256 is None or (current is not None and current.sha256 == sha256):
+        return current
+    kept = _kept(folder, vehicle, sha256)
+    if not kept.exists():
+        raise InputError(
+            f"{folder}: holds no profile {sha256[:12]} of {vehicle}, with which the result was made"
+        )
+    return read_profile(kept)
+
+
+def _kept(folder: Path, vehicle: str, sha256: str) -> Path:
+    return folder / f"{vehicle}.{sha256[:12]}.json"

@@ -15,6 +15,7 @@ from offline.policy import Policy, load_policy, policy_for_class
 from offline.results.files import ResultFiles
 from offline.results.staging import StagedResult, stage
 from offline.results.writing import utc_day
+from offline.vehicleprofile import find_profile
 from offline.verdicts import TripResult
 from onboard.recovery import recover
 from onboard.trip import Trip
@@ -35,6 +36,8 @@ class ScoreTask:
         Path or fsspec URL that the worker can write to.
     policy : str or None
         Name or file; None for the shipped policy of the vehicle's class.
+    profiles : str or None
+        Folder of the vehicles' profiles.
     undated : bool
         Score a trip whose clock is plainly wrong, without a date.
     """
@@ -45,6 +48,7 @@ class ScoreTask:
     model_folder: str
     policy: str | None = None
     road_context: bool = True
+    profiles: str | None = None
     undated: bool = False
 
 
@@ -64,6 +68,7 @@ def score_task(task: ScoreTask) -> StagedResult:
             classifier=_classifier(task.model_folder) if task.road_context else None,
             policy=policy,
             road_context=task.road_context,
+            profile=find_profile(Path(task.profiles), trip.info.vehicle) if task.profiles else None,
         )
         files = ResultFiles(task.results_root)
         return stage(_dated(result, task.undated), files, stills_of(trip, result), policy)

@@ -56,6 +56,12 @@ PRELOAD: Final = ("offline.batch.scoring",)
     help="A released model's name, or a folder that holds a model.json.",
 )
 @click.option(
+    "--profiles",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    metavar="DIR",
+    help="Use what `gradewise-offline profile` learned of the vehicles.",
+)
+@click.option(
     "--no-road-context",
     is_flag=True,
     help="Score as if there were no camera; stored beside the usual result.",
@@ -115,6 +121,7 @@ def command(
     store_url: str | None,
     policy: str | None,
     model: str,
+    profiles: Path | None,
     no_road_context: bool,
     since: datetime | None,
     rescore: bool,
@@ -175,7 +182,9 @@ def command(
         before = signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             while True:
-                _score(planned, settings, engine, store, results, undated, summary, console)
+                _score(
+                    planned, settings, engine, store, results, profiles, undated, summary, console
+                )
                 if not watch:
                     break
                 _report(summary, planned, console)
@@ -233,6 +242,7 @@ def _score(
     engine: Engine,
     store: ResultStore,
     results: str,
+    profiles: Path | None,
     undated: bool,
     summary: Summary,
     console: Console,
@@ -247,6 +257,7 @@ def _score(
             model_folder=settings.model_folder,
             policy=settings.policy,
             road_context=settings.road_context,
+            profiles=None if profiles is None else str(profiles.absolute()),
             undated=undated,
         )
         for trip in planned.to_score

@@ -28,6 +28,13 @@ from offline.errors import StoreError
 )
 @click.option("--policy", metavar="FILE|NAME", help="Policy, if not the one its name says.")
 @click.option("--model", default="road_scene", show_default=True, help="Released model or folder.")
+@click.option(
+    "--profiles",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("profiles"),
+    show_default=True,
+    help="Folder of the vehicles' profiles, if the result was made with one.",
+)
 @click.option("--no-road-context", is_flag=True, help="Verify the result scored without camera.")
 @click.option("--json", "as_json", is_flag=True, help="Print the comparison as JSON.")
 def command(
@@ -36,6 +43,7 @@ def command(
     results_dir: str,
     policy: str | None,
     model: str,
+    profiles: Path,
     no_road_context: bool,
     as_json: bool,
 ) -> int:
@@ -51,6 +59,7 @@ def command(
     from offline.policy import load_policy
     from offline.results import ResultStore
     from offline.results.schema import NO_ROAD_CONTEXT, STANDARD
+    from offline.vehicleprofile import find_profile
     from offline.verification import compare
 
     folder = trip.resolve()
@@ -62,6 +71,8 @@ def command(
         stored = store.trip(f"{folder.parent.name}/{folder.name}", variant)
         verdicts = store.events(stored.trip_id, variant)
         timeline = store.timeline(stored.trip_id, variant=variant)
+    profile_sha256 = stored.provenance.profile_sha256
+    profile = find_profile(profiles, stored.vehicle, profile_sha256) if profile_sha256 else None
     used = load_policy(settings.policy or stored.provenance.policy_name)
     with Console(stderr=True).status(f"recomputing {stored.trip_id}"):
         fresh = score_trip(
@@ -69,6 +80,7 @@ def command(
             classifier=None if no_road_context else Classifier(Path(settings.model_folder)),
             policy=used,
             road_context=not no_road_context,
+            profile=profile,
         )
     found = compare(stored, verdicts, timeline, fresh)
     if as_json:

@@ -28,7 +28,7 @@ MAX_LOAD_STEP_PERCENT = 12.0
 """Load that moves faster within a second lags or leads what the wheels feel."""
 MAX_ACCEL_STEP_MPS2 = 0.5
 """So does an acceleration: the load that goes with it may have been read before or after."""
-MIN_LEARNING_S = 90.0
+MIN_LEARNING_S = 40.0
 LEVEL_SCALE_MPS2 = 0.2
 """Residual that is still level road: a grade of 2 %."""
 ROLLING_MPS2, ROLLING_SD = -0.13, 0.04
