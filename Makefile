@@ -33,7 +33,7 @@ help:
 	@echo "Installing Gradewise and its test tools into .venv (once, some minutes) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	  --constraint constraints.txt \
-	  --editable '.[onboard,offline,dashboard,train,synth,cluster,postgresql,openvino,dev]'
+	  --editable '.[onboard,offline,dashboard,train,synth,cluster,postgresql,openvino,s3,dev]'
 	@touch $@ .venv/demo-installed
 
 demo: .venv/demo-installed

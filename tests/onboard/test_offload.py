@@ -299,6 +299,58 @@ def test_over_openssh_whose_key_is_remembered(tmp_path: Path) -> None:
         sshd.stop()
 
 
+def test_to_an_object_store_and_back_at_the_depot(tmp_path: Path) -> None:
+    trips, fetched = tmp_path / "trips", tmp_path / "fetched"
+    first = make_trip(trips)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = subprocess.Popen(
+        [Path(sys.executable).with_name("moto_server"), "-H", "127.0.0.1", "-p", str(port)],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    environment = {
+        **os.environ,
+        "AWS_ACCESS_KEY_ID": "key",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+    }
+
+    def run(program: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, env=environment,
+            check=True, timeout=60,
+        )  # fmt: skip
+
+    def offload(bucket: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "onboard.cli", "offload", "--from", trips, "--to", bucket],
+            capture_output=True, text=True, env=environment, timeout=60,
+        )  # fmt: skip
+
+    try:
+        end = time.monotonic() + 30
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port)).close()
+                break
+            except OSError:
+                assert time.monotonic() < end
+                time.sleep(0.1)
+        done = offload("s3://depot/trips")
+        assert done.returncode == 0, done.stderr
+        assert unsent_trips(trips) == []
+        run(
+            f"import s3fs; s3fs.S3FileSystem().get('depot/trips', {str(fetched)!r}, recursive=True)"
+        )
+        with Trip.open(fetched / "v" / first.name) as arrived:
+            arrived.verify()
+    finally:
+        server.kill()
+        server.wait()
+
+
 def test_offload_as_a_program(tmp_path: Path, onboard_program) -> None:
     trips, depot = tmp_path / "trips", tmp_path / "depot"
     path = make_trip(trips, 100)
