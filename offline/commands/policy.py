@@ -9,7 +9,12 @@ from typing import Any
 
 import click
 
+from offline.batch.storeoptions import store_options
 from offline.policy import VEHICLE_CLASSES, load_policy
+from offline.verdicts import EventKind
+
+MIN_TRIPS = 30
+"""Fewer say little of how drivers differ."""
 
 
 @click.group()
@@ -43,6 +48,54 @@ def show(policy: str, as_json: bool) -> None:
         click.echo(path.read_text("utf-8"), nl=False)
     else:
         click.echo(Path(policy).read_text("utf-8"), nl=False)
+
+
+@command.command()
+@click.argument("policy")
+@store_options
+def prior(policy: str, results: str, store_url: str | None) -> int:
+    """Fit the prior of POLICY to the trips in the store that were scored with it.
+
+    Prints the policy's `[score.prior]` tables, to be pasted over those of its file: what is
+    expected of a driver before he has driven belongs to the policy, so that a result depends on
+    nothing but what it names.
+    """
+    from rich.console import Console
+    from rich.progress import track
+
+    from offline.errors import StoreError
+    from offline.results import ResultStore
+    from offline.results.rows import TripFilter
+    from offline.score import fit_prior, trip_totals
+
+    loaded = load_policy(policy)
+    trips = []
+    with ResultStore.open(store_url, results, read_only=True) as store:
+        rows = store.trips(TripFilter(), limit=None)
+        for row in track(rows, "reading trips", console=Console(stderr=True), transient=True):
+            trip = store.trip(row.trip_id)
+            if trip.provenance.policy_sha256 != loaded.sha256:
+                continue
+            totals = trip_totals(store.events(row.trip_id), trip.exposure)
+            trips.append(
+                {
+                    kind: (totals.points[kind] / loaded.events.of(EventKind(kind)).points, exposure)
+                    for kind, exposure in totals.exposure.items()
+                }
+            )
+    if len(trips) < MIN_TRIPS:
+        raise StoreError(
+            f"only {len(trips)} trips in the store were scored with {loaded.name} "
+            f"({loaded.sha256[:16]}); a prior needs {MIN_TRIPS}"
+        )
+    rates, exposure = fit_prior(trips)
+    click.echo(f"# fitted to {len(trips)} trips\n[score.prior]\nexposure = {exposure:.4g}\n")
+    click.echo("[score.prior.severity_rate]")
+    shipped = loaded.score.prior.severity_rate
+    for kind in EventKind:
+        unseen = "" if kind.value in rates else "  # not measured: as it was"
+        click.echo(f"{kind.value} = {rates.get(kind.value, shipped[kind]):.4g}{unseen}")
+    return 0
 
 
 @command.command()

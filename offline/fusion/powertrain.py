@@ -107,7 +107,7 @@ class LearningPoints:
 def learning_points(
     timeline: pd.DataFrame, p_level: NDArray[np.float64] | None = None
 ) -> LearningPoints | None:
-    """Pick the points of a trip to learn from; None without engine load and throttle.
+    """Pick the points of a trip to learn from; None without engine load, throttle and air flow.
 
     Parameters
     ----------
@@ -176,7 +176,7 @@ def learn_powertrain(
 
 
 def engine_load(timeline: pd.DataFrame) -> NDArray[np.float64]:
-    """Engine load (%) as it was read or, failing that, as the throttle shows it; else NaN."""
+    """Engine load (%) as read or, failing that, as throttle or air flow shows it; else NaN."""
     for _, load in _loads(timeline):
         if np.isfinite(load).any():
             return load
@@ -192,6 +192,15 @@ def _loads(timeline: pd.DataFrame) -> Iterator[tuple[str, NDArray[np.float64]]]:
         closed = float(np.nanpercentile(throttle, 2))
         opened = np.clip((throttle - closed) / max(THROTTLE_OPEN_PERCENT - closed, 1.0), 0.0, 1.0)
         yield "throttle_percent", 100.0 * opened**0.7
+    flow = column(timeline, "maf_g_s")
+    if np.isfinite(flow).any():
+        # Air a revolution is what OBD-II's calculated load divides by its largest value (SAE
+        # J1979, PID 04); that of the trip stands in for it.
+        with np.errstate(divide="ignore", invalid="ignore"):
+            charge = flow / column(timeline, "rpm")
+        charge[~np.isfinite(charge)] = np.nan
+        largest = float(np.nanpercentile(charge, 99)) if np.isfinite(charge).any() else np.nan
+        yield "maf_g_s", np.clip(100.0 * charge / largest, 0.0, 100.0)
 
 
 def drive_features(

@@ -137,9 +137,9 @@ def test_downhill_without_engine_load_only_a_steady_speed_rules_out_a_pull():
     del samples["load_percent"]
     seen = labels(120, lambda t: around(t, DOWNHILL))
     assert judged(seen, samples).outcome is Outcome.EXONERATED
-    samples["speed_kmh"] = recording(
-        120, speed_kmh=ramp((0, 30), (58, 30), (82, 75), (120, 75))
-    )["speed_kmh"]
+    samples["speed_kmh"] = recording(120, speed_kmh=ramp((0, 30), (58, 30), (82, 75), (120, 75)))[
+        "speed_kmh"
+    ]
     assert judged(seen, samples).outcome is Outcome.UNDETERMINED
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from offline.cli import group
 from offline.commands.policy import command
 from offline.errors import PolicyError
 from offline.policy import VEHICLE_CLASSES, load_policy, parse_policy, policy_for_class
+from offline.results import ResultStore
 from offline.verdicts import EventKind
 
 
@@ -105,3 +107,37 @@ def test_the_command_line_refuses_a_bad_policy(tmp_path: Path, capsys):
     told = capsys.readouterr().err
     assert told.count("\n") == 1
     assert "over_revving" in told
+
+
+def test_the_prior_of_a_fleet_is_fitted_to_its_trips(tmp_path: Path, make_result, capsys):
+    car = load_policy("car")
+    results = tmp_path / "results"
+    with ResultStore.open(None, results) as store:
+        for number in range(31):
+            made = make_result(number)
+            by_kind = {kind.value: 0.2 for kind in EventKind if kind is not EventKind.COASTING}
+            store.put(
+                replace(
+                    made,
+                    exposure=replace(made.exposure, by_kind=by_kind),
+                    # The last was scored with another policy.
+                    provenance=replace(
+                        made.provenance, policy_sha256=car.sha256 if number < 30 else "other"
+                    ),
+                )
+            )
+    assert group.run(["policy", "prior", "car", "--results", str(results)]) == 0
+    fitted = tomllib.loads(capsys.readouterr().out)["score"]["prior"]
+    # One braking of 4 points a trip, at 4 points each, over a fifth of the reference exposure.
+    assert car.events.of(EventKind.HARSH_BRAKING).points == 4.0
+    assert fitted["severity_rate"]["harsh_braking"] == 5.0
+    assert fitted["severity_rate"]["idling"] == 0.0
+    assert fitted["severity_rate"]["coasting"] == car.score.prior.severity_rate[EventKind.COASTING]
+    assert (
+        parse_policy(
+            shipped_text().replace("harsh_braking = 0.8", "harsh_braking = 5.0"), source="x"
+        ).score.prior.severity_rate[EventKind.HARSH_BRAKING]
+        == 5.0
+    )
+    assert group.run(["policy", "prior", "van", "--results", str(results)]) == 2
+    assert "only 0 trips" in capsys.readouterr().err

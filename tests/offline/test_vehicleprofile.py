@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -78,3 +80,19 @@ def test_trips_without_load_teach_the_gears_alone():
     assert found is not None
     assert found.powertrain is None
     assert found.ratios.size >= 3
+
+
+def test_air_flow_stands_in_for_load():
+    _, samples = driven(2, 6000.0, "mountain")
+    load, rpm = samples["load_percent"], samples["rpm"]
+    flow = load.value / 100.0 * np.interp(load.t_mono_ns, rpm.t_mono_ns, rpm.value) * 0.012
+    by_flow = {name: s for name, s in samples.items() if name != "load_percent"}
+    by_flow["maf_g_s"] = replace(load, value=flow)
+    grades = []
+    for these in (samples, by_flow):
+        timeline = build_timeline(these)
+        cells = cut_into_cells(timeline, 10.0)
+        grades.append(estimate_grade(timeline, cells, None).percent)
+    both = np.isfinite(grades[0]) & np.isfinite(grades[1])
+    assert both.sum() > 100
+    assert np.corrcoef(grades[0][both], grades[1][both])[0, 1] > 0.95
