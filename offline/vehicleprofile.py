@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +18,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from offline.errors import InputError
+from offline.errors import InputError, StoreError
 from offline.fusion.powertrain import LearningPoints, Powertrain, learn_powertrain, learning_points
 from offline.gears import learn_ratios
 from offline.timeline import column
@@ -39,7 +41,7 @@ class VehicleProfile:
     ratios : ndarray, shape (g,)
         Engine speed over vehicle speed (rpm per km/h) of each gear, lowest gear first.
     powertrain : Powertrain or None
-        None where no trip had engine load or throttle.
+        None where no trip had engine load, throttle or air flow.
     """
 
     vehicle: str
@@ -87,23 +89,33 @@ def from_json(text: str, where: str) -> VehicleProfile:
         if read["format"] != FORMAT:
             raise ValueError(f"format {read['format']!r}")
         engine = read["powertrain"]
+        ratios = _finite(read["ratios_rpm_per_kmh"], -1)
+        if (ratios <= 0).any():
+            raise ValueError("a ratio is not positive")
         return VehicleProfile(
             vehicle=str(read["vehicle"]),
             trips=int(read["trips"]),
-            ratios=np.array(read["ratios_rpm_per_kmh"], dtype=np.float64),
+            ratios=ratios,
             powertrain=None
             if engine is None
             else Powertrain(
-                np.array(engine["coefficients"], dtype=np.float64).reshape(5),
-                np.array(engine["covariance"], dtype=np.float64).reshape(5, 5),
-                float(engine["noise_mps2"]),
+                _finite(engine["coefficients"], 5),
+                _finite(engine["covariance"], 5, 5),
+                float(_finite(engine["noise_mps2"], 1)[0]),
                 str(engine["signal"]),
             ),
         )
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise InputError(
             f"{where}: no vehicle profile ({error}); make it anew with `gradewise-offline profile`"
         ) from error
+
+
+def _finite(values: object, *shape: int) -> NDArray[np.float64]:
+    found = np.array(values, dtype=np.float64).reshape(shape)
+    if not np.isfinite(found).all():
+        raise ValueError("a value is not finite")
+    return found
 
 
 def read_profile(file: Path) -> VehicleProfile:
@@ -169,19 +181,39 @@ def _thinned(points: LearningPoints) -> LearningPoints:
 def write_profile(profile: VehicleProfile, folder: Path) -> Path:
     """Write a vehicle's profile into a folder, keeping the one before under its hash.
 
-    Results name the profile that they were made with, and `verify` needs it again.
+    Results name the profile that they were made with, and `verify` needs it again. One that is
+    there and damaged is replaced.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / f"{profile.vehicle}.json"
-    if file.exists():
-        before = read_profile(file)
-        if before.sha256 == profile.sha256:
-            return file
-        file.replace(_kept(folder, profile.vehicle, before.sha256))
-    partial = folder / f".{profile.vehicle}.json.partial"
-    partial.write_text(profile.to_json(), encoding="utf-8")
-    partial.replace(file)
+    file = _file(folder, profile.vehicle)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            before = read_profile(file)
+        except InputError:
+            before = None
+        if before is not None:
+            if before.sha256 == profile.sha256:
+                return file
+            _write(_kept(folder, profile.vehicle, before.sha256), before)
+        _write(file, profile)
+    except OSError as error:
+        raise StoreError(f"cannot write {file}: {error}") from None
     return file
+
+
+def _write(file: Path, profile: VehicleProfile) -> None:
+    """Write a file whole or not at all."""
+    partial = file.with_name(f".{file.name}.{os.getpid()}")
+    with partial.open("w", encoding="utf-8") as opened:
+        opened.write(profile.to_json())
+        opened.flush()
+        os.fsync(opened.fileno())
+    partial.replace(file)
 
 
 def find_profile(folder: Path, vehicle: str, sha256: str | None = None) -> VehicleProfile | None:
@@ -197,17 +229,30 @@ def find_profile(folder: Path, vehicle: str, sha256: str | None = None) -> Vehic
     InputError
         If the file is no profile, or the folder holds none of that hash.
     """
-    file = folder / f"{vehicle}.json"
-    current = read_profile(file) if file.exists() else None
-    if sha256 is None or (current is not None and current.sha256 == sha256):
-        return current
-    kept = _kept(folder, vehicle, sha256)
-    if not kept.exists():
-        raise InputError(
-            f"{folder}: holds no profile {sha256[:12]} of {vehicle}, with which the result was made"
-        )
-    return read_profile(kept)
+    file = _file(folder, vehicle)
+    if sha256 is None:
+        return read_profile(file) if file.exists() else None
+    for candidate in (_kept(folder, vehicle, sha256), file):
+        if candidate.exists():
+            profile = read_profile(candidate)
+            if profile.sha256 == sha256:
+                return profile
+    raise InputError(
+        f"{folder}: holds no profile {sha256[:12]} of {vehicle}, with which the result was made"
+    )
+
+
+def _file(folder: Path, vehicle: str) -> Path:
+    return folder / f"{_stem(vehicle)}.json"
 
 
 def _kept(folder: Path, vehicle: str, sha256: str) -> Path:
-    return folder / f"{vehicle}.{sha256[:12]}.json"
+    return folder / f"{_stem(vehicle)}.{sha256[:12]}.json"
+
+
+def _stem(vehicle: str) -> str:
+    """Return the vehicle's name where it is a file's name, else one that is and no other's."""
+    safe = re.sub(r"[^\w-]", "_", vehicle)[:40]
+    if vehicle and safe == vehicle:
+        return safe
+    return f"{safe}-{hashlib.sha256(vehicle.encode()).hexdigest()[:8]}"

@@ -199,8 +199,9 @@ def _loads(timeline: pd.DataFrame) -> Iterator[tuple[str, NDArray[np.float64]]]:
         with np.errstate(divide="ignore", invalid="ignore"):
             charge = flow / column(timeline, "rpm")
         charge[~np.isfinite(charge)] = np.nan
-        largest = float(np.nanpercentile(charge, 99)) if np.isfinite(charge).any() else np.nan
-        yield "maf_g_s", np.clip(100.0 * charge / largest, 0.0, 100.0)
+        largest = float(np.nanpercentile(charge, 99)) if np.isfinite(charge).any() else 0.0
+        if largest > 0:  # else the sensor is dead
+            yield "maf_g_s", np.clip(100.0 * charge / largest, 0.0, 100.0)
 
 
 def drive_features(

@@ -12,12 +12,20 @@ from data_samples.simulator.road import make_road
 from data_samples.simulator.sensors import SensorSuite, sample_drive
 from data_samples.simulator.truth import drive_with_truth
 from data_samples.simulator.vehicle import CAR
-from offline.errors import InputError
+from offline.errors import InputError, StoreError
 from offline.fusion.grade import estimate_grade
 from offline.fusion.places import cut_into_cells
+from offline.fusion.powertrain import engine_load, learning_points
 from offline.policy import load_policy
 from offline.timeline import build_timeline
-from offline.vehicleprofile import VehicleProfile, from_json, learn_profile, read_profile
+from offline.vehicleprofile import (
+    VehicleProfile,
+    find_profile,
+    from_json,
+    learn_profile,
+    read_profile,
+    write_profile,
+)
 
 SUITE = SensorSuite(rate_hz=5.0, signals=("rpm", "speed_kmh", "load_percent"))
 
@@ -66,6 +74,40 @@ def test_text_and_back(profile: VehicleProfile, tmp_path):
         read_profile(tmp_path / "none.json")
 
 
+@pytest.mark.parametrize(
+    "vehicle", ["../../van", "/tmp/van", "bus/12", "van 12", "van.12", "..", "", "車" * 200]
+)
+def test_every_name_has_a_file_in_the_folder(profile: VehicleProfile, tmp_path, vehicle: str):
+    folder = tmp_path / "deep" / "profiles"
+    named = replace(profile, vehicle=vehicle)
+    file = write_profile(named, folder)
+    assert file.resolve().parent == folder
+    write_profile(replace(profile, vehicle=vehicle.replace("/", "_") + "-2"), folder)
+    write_profile(replace(named, trips=9), folder)
+    found = find_profile(folder, vehicle)
+    assert found is not None
+    assert (found.vehicle, found.trips) == (vehicle, 9)
+    older = find_profile(folder, vehicle, named.sha256)
+    assert older is not None
+    assert older.trips == named.trips
+    assert len(list(folder.iterdir())) == 3
+
+
+def test_a_damaged_profile_is_made_anew(profile: VehicleProfile, tmp_path):
+    file = write_profile(profile, tmp_path)
+    for harm in ("", "null", profile.to_json().replace('"trips": 3', '"trips": 1e999'),
+                 profile.to_json().replace('"noise_mps2": ', '"noise_mps2": NaN, "was": '),
+                 profile.to_json().replace('kmh": [', 'kmh": [-1.0,')):  # fmt: skip
+        file.write_text(harm)
+        with pytest.raises(InputError, match="no vehicle profile"):
+            find_profile(tmp_path, "van-1")
+        write_profile(profile, tmp_path)
+        assert read_profile(file).sha256 == profile.sha256
+    assert list(tmp_path.iterdir()) == [file]
+    with pytest.raises(StoreError, match="cannot write"):
+        write_profile(profile, file / "below")
+
+
 def test_one_trip_makes_no_profile():
     assert learn_profile("van-1", [build_timeline(driven(1, 3000.0)[1])]) is None
 
@@ -80,6 +122,15 @@ def test_trips_without_load_teach_the_gears_alone():
     assert found is not None
     assert found.powertrain is None
     assert found.ratios.size >= 3
+
+
+def test_an_air_flow_of_nothing_is_no_load():
+    samples = dict(driven(2, 2000.0)[1])
+    load = samples.pop("load_percent")
+    samples["maf_g_s"] = replace(load, value=np.zeros(load.value.size))
+    timeline = build_timeline(samples)
+    assert np.isnan(engine_load(timeline)).all()
+    assert learning_points(timeline) is None
 
 
 def test_air_flow_stands_in_for_load():
