@@ -8,14 +8,14 @@ from functools import lru_cache
 from pathlib import Path
 
 from offline.classifier import Classifier
-from offline.errors import InputError
+from offline.errors import InputError, StoreError
 from offline.eventstills import stills_of
 from offline.pipeline import score_trip
 from offline.policy import Policy, load_policy, policy_for_class
 from offline.results.files import ResultFiles
 from offline.results.staging import StagedResult, stage
 from offline.results.writing import utc_day
-from offline.vehicleprofile import find_profile
+from offline.vehicleprofile import VehicleProfile, find_profile
 from offline.verdicts import TripResult
 from onboard.recovery import recover
 from onboard.trip import Trip
@@ -68,10 +68,20 @@ def score_task(task: ScoreTask) -> StagedResult:
             classifier=_classifier(task.model_folder) if task.road_context else None,
             policy=policy,
             road_context=task.road_context,
-            profile=find_profile(Path(task.profiles), trip.info.vehicle) if task.profiles else None,
+            profile=_profile(task.profiles, trip.info.vehicle),
         )
         files = ResultFiles(task.results_root)
         return stage(_dated(result, task.undated), files, stills_of(trip, result), policy)
+
+
+def _profile(folder: str | None, vehicle: str) -> VehicleProfile | None:
+    if folder is None:
+        return None
+    try:
+        return find_profile(Path(folder), vehicle)
+    except InputError as problem:
+        # No fault of the trip: it is not set aside.
+        raise StoreError(str(problem)) from None
 
 
 def _dated(result: TripResult, undated: bool) -> TripResult:

@@ -15,7 +15,7 @@ from offline.errors import StoreError
 
 COLUMNS = (
     "t_s", "rpm", "speed_smooth_kmh", "accel_mps2", "gear", "load_percent", "throttle_percent",
-    "p_level",
+    "maf_g_s", "p_level",
 )  # fmt: skip
 
 
@@ -55,6 +55,7 @@ def command(
     Exit code 0 if a profile was written or is unchanged, 1 if no vehicle had enough trips.
     """
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from offline.results import ResultStore
@@ -66,7 +67,7 @@ def command(
     console = Console(stderr=True)
     with ResultStore.open(store_url, results, read_only=True) as store:
         ids: dict[str, list[str]] = defaultdict(list)
-        for name in vehicles or (None,):
+        for name in dict.fromkeys(vehicles) or (None,):
             rows = store.trips(TripFilter(vehicle=name), limit=None)
             if name is not None and not rows:
                 raise StoreError(f"the store has no trip of vehicle {name}")
@@ -82,7 +83,7 @@ def command(
 
         with console.status("learning") as status:
             for vehicle, trip_ids in sorted(ids.items()):
-                status.update(f"learning {vehicle} from {len(trip_ids)} trips")
+                status.update(f"learning {escape(vehicle)} from {len(trip_ids)} trips")
                 profile = learn_profile(vehicle, timelines(trip_ids))
                 if profile is None:
                     left_out[vehicle] = len(trip_ids)
@@ -96,7 +97,7 @@ def command(
         for profile in learned:
             engine = profile.powertrain
             table.add_row(
-                profile.vehicle,
+                escape(profile.vehicle),
                 str(profile.trips),
                 str(profile.ratios.size),
                 "–" if engine is None else engine.signal,

@@ -101,11 +101,15 @@ class ResultFiles:
         return name
 
     def read_parquet(self, name: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
-        """Read a frame, or some of its columns."""
+        """Read a frame, or those of some columns that it has."""
         with self._open(name) as file:
             try:
-                wanted = list(columns) if columns is not None else None
-                table = pq.read_table(file, columns=wanted)
+                parquet = pq.ParquetFile(file)
+                if columns is None:
+                    table = parquet.read()
+                else:
+                    wanted = [name for name in columns if name in parquet.schema_arrow.names]
+                    table = parquet.read(wanted).select(wanted)
             except (pa.ArrowException, OSError) as problem:
                 raise StoreError(f"{name}: {problem}") from None
         return table.to_pandas()

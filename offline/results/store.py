@@ -215,7 +215,10 @@ class ResultStore:
     def timeline(
         self, trip_id: str, columns: Sequence[str] | None = None, variant: str = STANDARD
     ) -> pd.DataFrame:
-        """Return a trip's timeline, or some of its columns; empty where it was purged."""
+        """Return a trip's timeline, empty where it was purged; or those of some columns it has.
+
+        A signal that a trip does not have has no column.
+        """
         return self._frame(trip_id, variant, "timeline_file", columns)
 
     def labels(self, trip_id: str, variant: str = STANDARD) -> pd.DataFrame:

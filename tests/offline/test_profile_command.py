@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from offline.cli import group
@@ -51,6 +52,38 @@ def test_a_vehicle_is_learned_used_and_verified(
     (tmp_path / "profiles" / f"demo-01.{first.sha256[:12]}.json").unlink()
     code, said = run(capsys, "verify", f"trips/{TRIP_ID}")
     assert (code, f"holds no profile {first.sha256[:12]}" in said) == (2, True)
+
+
+def test_trips_of_a_vehicle_may_have_other_signals(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Air flow in two trips, load in one: each is read with the columns that it has."""
+    results, out = tmp_path / "r", tmp_path / "p"
+    trips, one = SAMPLES / "demo-01", SAMPLES / "demo-02"
+    assert run(capsys, "score", trips, one, "--results", results, "--workers", 1)[0] == 0
+    for file in (results / "timelines" / "demo-01").iterdir():
+        timeline = pd.read_parquet(file)
+        flow = timeline["load_percent"] * timeline["rpm"] * 1e-4
+        timeline = timeline.drop(columns=["load_percent", "throttle_percent"], errors="ignore")
+        timeline.assign(maf_g_s=flow).to_parquet(file)
+    code, said = run(capsys, "profile", "--results", results, "--out", out)
+    assert (code, "maf_g_s" in said) == (0, True)
+    # A trip counts once, however often its vehicle is named.
+    code, said = run(capsys, "profile", "demo-02", "demo-02", "--results", results, "--out", out)
+    assert (code, said) == (1, "demo-02: 1 trip teaches too little, no profile\n")
+
+
+def test_a_damaged_profile_is_no_fault_of_a_trip(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results, profiles = tmp_path / "r", tmp_path / "p"
+    profiles.mkdir()
+    (profiles / "demo-02.json").write_text("null")
+    wanted = ("score", SAMPLES / "demo-02", "--results", results, "--workers", 1)
+    code, said = run(capsys, *wanted, "--profiles", profiles)
+    assert (code, "demo-02.json: no vehicle profile" in said) == (2, True)
+    with ResultStore.open(None, results, read_only=True) as store:
+        assert store.failed() == []
 
 
 def test_what_cannot_be_learned_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
