@@ -77,6 +77,9 @@ def score_task(task: ScoreTask) -> StagedResult:
 def _profile(folder: str | None, vehicle: str) -> VehicleProfile | None:
     if folder is None:
         return None
+    if not Path(folder).is_dir():
+        # On another machine of a cluster, say: its trips would be scored as if none were asked for.
+        raise StoreError(f"{folder}: the folder of profiles is not there")
     try:
         return find_profile(Path(folder), vehicle)
     except InputError as problem:

@@ -72,7 +72,9 @@ def prior(policy: str, results: str, store_url: str | None) -> int:
     trips = []
     with ResultStore.open(store_url, results, read_only=True) as store:
         rows = store.trips(TripFilter(), limit=None)
-        for row in track(rows, "reading trips", console=Console(stderr=True), transient=True):
+        console = Console(stderr=True)
+        quiet = not console.is_terminal
+        for row in track(rows, "reading trips", console=console, transient=True, disable=quiet):
             trip = store.trip(row.trip_id)
             if trip.provenance.policy_sha256 != loaded.sha256:
                 continue

@@ -83,6 +83,9 @@ class Stage(_Strict):
     batch: int = Field(default=64, gt=0, le=1024)
     learning_rate: float = Field(default=1e-3, gt=0, le=1)
     warmup_steps: int = Field(default=100, ge=0)
+    roads: int | None = Field(
+        default=None, gt=0, description="Draw from the first so many roads of synthetic sets only."
+    )
 
 
 class Augmentation(_Strict):

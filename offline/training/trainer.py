@@ -115,14 +115,20 @@ def _shrunk(pictures: Any, shrink: int) -> Any:
 class Sampler:
     """Draws batches: sources by share, frames by class balance."""
 
-    def __init__(self, config: TrainingConfig, data: TrainingData, shrink: int = 1) -> None:
+    def __init__(
+        self,
+        config: TrainingConfig,
+        data: TrainingData,
+        shrink: int = 1,
+        roads: int | None = None,
+    ) -> None:
         self._train = [frames.shrunk(shrink) for frames in data.train]
         self._heads = list(config.heads)
         self._auxiliary = auxiliary_names(config)
         self._single_frame = config.single_frame
         shares = np.asarray(data.shares, float)
         self._shares = shares / shares.sum()
-        self._chances = [_frame_chances(frames, config) for frames in data.train]
+        self._chances = [_frame_chances(frames, config, roads) for frames in data.train]
 
     def batch(self, rng: np.random.Generator, size: int) -> dict[str, Any]:
         counts = rng.multinomial(size, self._shares)
@@ -153,11 +159,17 @@ class Sampler:
         }
 
 
-def _frame_chances(frames: FrameSet, config: TrainingConfig) -> NDArray[np.float64]:
-    """Cumulated chance of every frame, rarer classes drawn more often."""
+def _frame_chances(
+    frames: FrameSet, config: TrainingConfig, roads: int | None = None
+) -> NDArray[np.float64]:
+    """Cumulated chance of every frame, rarer classes drawn more often; 0 past so many roads."""
     chance = np.zeros(len(frames))
+    drawn = np.ones(len(frames), dtype=bool)
+    if roads is not None and frames.groups:
+        numbers = [name.removeprefix("road ") for name in frames.groups]
+        drawn = np.array([not n.isdigit() or int(n) < roads for n in numbers])
     for head, classes in config.heads.items():
-        labels = frames.labels(head)
+        labels = np.where(drawn, frames.labels(head), -1)
         counts = np.bincount(labels[labels >= 0], minlength=len(classes)).astype(float)
         rarity = np.where(counts > 0, counts.max() / np.maximum(counts, 1), 0.0)
         rarity = rarity**config.class_balance
@@ -226,7 +238,7 @@ class Trainer:
         if manager.latest_checkpoint:
             checkpoint.restore(manager.latest_checkpoint)
             log.info("stage %d goes on at step %d", number, int(done.numpy()))
-        sampler = Sampler(self._config, self._data, stage.shrink)
+        sampler = Sampler(self._config, self._data, stage.shrink, stage.roads)
         step = self._step(model, optimizer)
         # The batch at step k depends on the seed and k only, so a resumed run sees what an
         # uninterrupted one would have seen.

@@ -140,4 +140,4 @@ def test_the_prior_of_a_fleet_is_fitted_to_its_trips(tmp_path: Path, make_result
         == 5.0
     )
     assert group.run(["policy", "prior", "van", "--results", str(results)]) == 2
-    assert "only 0 trips" in capsys.readouterr().err
+    assert "error: only 0 trips" in capsys.readouterr().err.splitlines()[0]

@@ -8,7 +8,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from offline.batch.scoring import ScoreTask, score_task
 from offline.cli import group
+from offline.errors import StoreError
 from offline.results import ResultStore
 from offline.vehicleprofile import find_profile
 
@@ -84,6 +86,12 @@ def test_a_damaged_profile_is_no_fault_of_a_trip(
     assert (code, "demo-02.json: no vehicle profile" in said) == (2, True)
     with ResultStore.open(None, results, read_only=True) as store:
         assert store.failed() == []
+    task = ScoreTask(
+        trip_path=str(SAMPLES / TRIP_ID), fingerprint="", results_root=str(results),
+        model_folder="", road_context=False, profiles=str(tmp_path / "elsewhere"),
+    )  # fmt: skip
+    with pytest.raises(StoreError, match="elsewhere: the folder of profiles is not there"):
+        score_task(task)
 
 
 def test_what_cannot_be_learned_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
