@@ -165,6 +165,7 @@ def _decoded(
 ) -> Iterator[Any]:
     packets = container.demux(stream)
     group: int | None = None
+    skipped = False
     while True:
         try:
             packet = next(packets)
@@ -175,13 +176,28 @@ def _decoded(
         # The last packet, without a time, asks for what the decoder still holds.
         unneeded = group not in needed or (keyframes_only and not packet.is_keyframe)
         if packet.pts is not None and unneeded:
+            skipped = skipped or group not in needed
             continue
+        if skipped and not keyframes_only:
+            # A decoder that is not told what was left out drops pictures of open groups.
+            yield from _held(stream.codec_context)
+        skipped = False
         try:
             frames = packet.decode()
         except av.error.InvalidDataError:
             # One damaged packet costs its own picture, not the rest of the drive.
             continue
         yield from frames
+
+
+def _held(decoder: Any) -> list[Any]:
+    """Take out the frames that a decoder still holds, and let it begin anew."""
+    try:
+        frames: list[Any] = decoder.decode(None)
+    except av.error.InvalidDataError:
+        frames = []
+    decoder.flush_buffers()
+    return frames
 
 
 def _upright(frame: Any) -> Image:

@@ -27,12 +27,21 @@ def picture(number: int, height: int = 90, width: int = 160) -> np.ndarray:
 
 
 def write_video(
-    path: Path, count: int, *, rate: int = 10, key: int = 5, skip: tuple[int, ...] = ()
+    path: Path,
+    count: int,
+    *,
+    rate: int = 10,
+    key: int = 5,
+    skip: tuple[int, ...] = (),
+    more: str = "",
 ) -> Path:
     with av.open(str(path), "w") as sink:
         stream = sink.add_stream("libx264", rate=rate)
         stream.width, stream.height, stream.pix_fmt = 160, 90, "yuv420p"
-        stream.options = {"crf": "5", "x264-params": f"keyint={key}:min-keyint={key}:scenecut=0"}
+        stream.options = {
+            "crf": "5",
+            "x264-params": f"keyint={key}:min-keyint={key}:scenecut=0{more}",
+        }
         stream.time_base = Fraction(1, rate)
         for number in range(count):
             if number in skip:
@@ -75,6 +84,18 @@ def test_keyframes_and_all_frames_agree(tmp_path: Path) -> None:
     for position, fast in video.pictures(index, keys):
         assert fast is not None
         assert np.array_equal(fast, every[position])
+
+
+@pytest.mark.parametrize("more", ["", ":open-gop=1"])
+def test_leaving_groups_out_loses_no_picture(tmp_path: Path, more: str) -> None:
+    path = write_video(tmp_path / "a.mp4", 90, key=12, more=f":bframes=3{more}")
+    index = video.index_video(path)
+    whole = dict(video.pictures(index, np.arange(90)))
+    for chosen in ([3, 40, 41, 77], [77], [11, 12, 70], [0, 89]):
+        found = dict(video.pictures(index, np.array(chosen)))
+        assert list(found) == chosen
+        for position, seen in found.items():
+            np.testing.assert_array_equal(seen, whole[position])
 
 
 def test_a_gap_in_the_video_leaves_no_labels_there(tmp_path: Path) -> None:
