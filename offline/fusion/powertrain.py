@@ -176,9 +176,13 @@ def learn_powertrain(
 
 
 def engine_load(timeline: pd.DataFrame) -> NDArray[np.float64]:
-    """Engine load (%) as read or, failing that, as throttle or air flow shows it; else NaN."""
-    for _, load in _loads(timeline):
-        if np.isfinite(load).any():
+    """Engine load (%) as read or, failing that, as the throttle shows it; else NaN.
+
+    Air flow is left out: a diesel breathes freely while it is dragged, and verdicts tell dragging
+    from pulling by the load itself.
+    """
+    for signal, load in _loads(timeline):
+        if signal != "maf_g_s" and np.isfinite(load).any():
             return load
     return np.full(len(timeline), np.nan)
 
