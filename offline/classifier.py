@@ -36,6 +36,8 @@ class Head:
         A frame whose best probability is below is undetermined for this head.
     prior : tuple of float
         Class shares of the frames that the temperature was fitted on; empty for equal shares.
+    needs_sensors : bool
+        On real roads the head is not right often enough to exonerate by itself.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Head:
     temperature: float
     undetermined_below: float
     prior: tuple[float, ...] = ()
+    needs_sensors: bool = False
 
 
 class Classifier:
@@ -200,6 +203,7 @@ def _read_card(folder: Path) -> dict[str, Any]:
                 temperature=float(entry["temperature"]),
                 undetermined_below=float(entry["undetermined_below"]),
                 prior=tuple(float(share) for share in entry.get("prior", ())),
+                needs_sensors=bool(entry.get("needs_sensors", False)),
             )
             for entry in card["heads"]
         ]

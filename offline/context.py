@@ -100,7 +100,7 @@ def _verdict(event: Event, view: _View | None, policy: Policy) -> Verdict:
         if applies is False:
             continue
         seen = view.evidence(rule, event)
-        outcome, why = _decide(rule, event, seen)
+        outcome, why = _decide(rule, event, seen, camera_suffices=view.camera_suffices(rule))
         if outcome is Outcome.EXONERATED and applies is None:
             outcome = Outcome.UNDETERMINED
             why = "Whether road or engine did it cannot be told without engine load: not counted."
@@ -132,7 +132,9 @@ def _set(
     )
 
 
-def _decide(rule: ContextRule, event: Event, seen: Evidence) -> tuple[Outcome, str]:
+def _decide(
+    rule: ContextRule, event: Event, seen: Evidence, *, camera_suffices: bool
+) -> tuple[Outcome, str]:
     """Apply one row of the table, whose conditions on the driving hold, to what was seen."""
     road = {"uphill": "climbs", "downhill": "falls", "bend": "bends"}[rule.context]
     p, agree = seen.probability, seen.frames_agree
@@ -149,6 +151,9 @@ def _decide(rule: ContextRule, event: Event, seen: Evidence) -> tuple[Outcome, s
         return Outcome.UNDETERMINED, reason
     if p < least or agree is None or agree < rule.min_frames_agree:
         reason = f"Whether the road {road} here is not clear enough: not counted."
+        return Outcome.UNDETERMINED, reason
+    if blind and not camera_suffices:
+        reason = f"Only the camera says that the road {road} here: not counted."
         return Outcome.UNDETERMINED, reason
     why = rule.why.format(seconds=event.duration_s, peak=abs(event.peak), unit=event.unit)
     return Outcome(rule.verdict), why
@@ -171,6 +176,7 @@ class _View:
             "bend": 1.0 - column(timeline, "p_course_straight"),
         }
         self._frame = labels.frame
+        self._slope_needs_sensors = labels.slope_needs_sensors
         slope, course = labels.p_slope, labels.p_course
         place_of_slope = points_shown(timeline, labels, SLOPE_AHEAD_M)
         place_of_course = points_shown(timeline, labels, COURSE_AHEAD_M)
@@ -193,6 +199,10 @@ class _View:
             reach = self._distance[min(end, self._distance.size) - 1] + ahead_m
             end = max(end, int(np.searchsorted(self._distance, reach, side="right")))
         return first, min(end, self._distance.size)
+
+    def camera_suffices(self, rule: ContextRule) -> bool:
+        """Whether the network may exonerate where no sensor can tell."""
+        return rule.context == "bend" or not self._slope_needs_sensors
 
     def applies(self, rule: ContextRule, event: Event) -> bool | None:
         """Whether the driving itself meets the rule's conditions; None where it is unknown."""

@@ -119,6 +119,7 @@ def label_trip(
         model_sha256=classifier.sha256,
         slope_prior=classifier.heads["slope"].prior,
         course_prior=classifier.heads["course"].prior,
+        slope_needs_sensors=classifier.heads["slope"].needs_sensors,
     )
 
 

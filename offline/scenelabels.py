@@ -29,6 +29,9 @@ class SceneLabels:
     slope_prior, course_prior : tuple of float, optional
         Class shares under which the probabilities are calibrated; what a frame says is its
         probabilities over these. Empty for equal shares.
+    slope_needs_sensors : bool
+        The model's card says that its slopes are right too seldom on real roads to exonerate
+        where no sensor agrees.
     yaw_rate_rad_s : ndarray of float32, shape (n,), optional
         Yaw rate seen in the pictures, left positive, NaN where it could not be told.
     """
@@ -43,6 +46,7 @@ class SceneLabels:
     model_sha256: str
     slope_prior: tuple[float, ...] = ()
     course_prior: tuple[float, ...] = ()
+    slope_needs_sensors: bool = False
     yaw_rate_rad_s: NDArray[np.float32] | None = field(default=None)
 
     def __len__(self) -> int:

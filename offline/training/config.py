@@ -170,6 +170,10 @@ class TrainingConfig(_Strict):
         description="A head's best probability below this is undetermined; by default found on "
         "validation frames (`calibration.decision_threshold`).",
     )
+    needs_sensors: list[str] = Field(
+        default_factory=list,
+        description="Heads that are right too seldom on real frames to exonerate by themselves.",
+    )
     seed: int = 0
     work: Path = Field(
         default=Path("~/.cache/gradewise/training"), description="Checkpoints and TensorBoard logs."
@@ -183,6 +187,9 @@ class TrainingConfig(_Strict):
         for head, classes in self.heads.items():
             if len(classes) < 2 or len(set(classes)) != len(classes):
                 raise ValueError(f"head {head!r} needs at least two classes, each named once")
+        foreign = [head for head in self.needs_sensors if head not in self.heads]
+        if foreign:
+            raise ValueError(f"needs_sensors names {foreign}: no head")
         if len(self.heads) != 1 and any(source.kind == "folders" for source in self.data):
             raise ValueError("a folder per class fits a network with one head only")
         for head, swaps in self.augmentation.mirror.items():

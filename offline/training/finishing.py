@@ -57,7 +57,9 @@ def quantize_and_calibrate(
         if threshold is None:
             threshold = calibration.decision_threshold(p, truth[known])
         prior = np.bincount(truth[known], minlength=len(classes)) / known.sum()
-        heads[head] = HeadRelease(classes, temperature, threshold, prior.tolist())
+        heads[head] = HeadRelease(
+            classes, temperature, threshold, prior.tolist(), head in config.needs_sensors
+        )
         for kind, values in joined.items():
             p = calibration.softmax(values, temperature)
             scores[kind][head] = score_head(classes, truth, p)

@@ -32,12 +32,15 @@ class HeadRelease:
     prior : sequence of float
         Share of each class among the frames that the temperature was fitted on: what the
         probabilities say before anything is seen. Fusion divides by it.
+    needs_sensors : bool
+        The head exonerates only where a sensor agrees.
     """
 
     classes: Sequence[str]
     temperature: float
     undetermined_below: float
     prior: Sequence[float]
+    needs_sensors: bool = False
 
 
 def write_model(
@@ -74,6 +77,7 @@ def write_model(
                 "temperature": round(float(release.temperature), 4),
                 "undetermined_below": round(float(release.undetermined_below), 4),
                 "prior": [round(float(share), 4) for share in release.prior],
+                "needs_sensors": release.needs_sensors,
             }
             for head, release in heads.items()
         ],

@@ -76,6 +76,17 @@ def test_no_video_means_kept():
     assert judged(None).outcome is Outcome.KEPT
 
 
+def test_a_network_that_needs_sensors_exonerates_with_them_only():
+    seen = replace(labels(120, lambda t: around(t, UPHILL)), slope_needs_sensors=True)
+    assert judged(seen).outcome is Outcome.EXONERATED
+    samples = climbing()
+    del samples["load_percent"]
+    alone = judged(seen, samples)
+    assert alone.outcome is Outcome.UNDETERMINED
+    assert "Only the camera" in alone.sentence
+    assert judged(replace(seen, slope_needs_sensors=False), samples).outcome is Outcome.EXONERATED
+
+
 def test_on_the_level_it_is_kept():
     verdict = judged(labels(120))
     assert verdict.outcome is Outcome.KEPT
