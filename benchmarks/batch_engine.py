@@ -1,16 +1,18 @@
-"""What the local engine costs beside its tasks; run by `benchmarks/batch.py`.
+"""What the local engine costs beside its tasks: 400 of 50 ms on two workers.
 
-    python benchmarks/batch_engine.py TASKS ROUNDS
+    python benchmarks/batch_engine.py [--quick] [--json FILE]
 
+It is a part of `benchmarks/batch.py`, which runs it as it stands.
 Worker processes import the program's main module, so this one is as light as the product's.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import statistics
-import sys
 import time
+from pathlib import Path
 
 from offline.batch.attempt import Limits
 from offline.batch.localpool import LocalPool
@@ -26,7 +28,11 @@ def sleep(_: int) -> float:
 
 
 def main() -> None:
-    tasks, rounds = int(sys.argv[1]), int(sys.argv[2])
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="80 tasks, once")
+    parser.add_argument("--json", type=Path, help="write the figures here")
+    options = parser.parse_args()
+    tasks, rounds = (80, 1) if options.quick else (400, 3)
     overheads, starts = [], []
     for _ in range(rounds):
         pool = LocalPool(2, Limits())
@@ -41,7 +47,10 @@ def main() -> None:
         overheads.append((wall_s - start_s) / (slept / 2) - 1)
     # The first start is the one that a batch pays.
     figures = {"engine_overhead": statistics.median(overheads), "engine_start_s": starts[0]}
-    print(json.dumps(figures))
+    for name, value in figures.items():
+        print(f"{name:20} {value:9.3f}")
+    if options.json:
+        options.json.write_text(json.dumps({"figures": figures}, indent=1))
 
 
 if __name__ == "__main__":
