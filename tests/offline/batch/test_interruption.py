@@ -25,6 +25,8 @@ def start(root: Path, results: Path, *options: str) -> subprocess.Popen[str]:
         [sys.executable, "-m", "offline.cli", "score", str(root), "--results", str(results),
          "--workers", "1", *options],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        # A shell starts what runs in its background with the signal ignored; a terminal does not.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
 
 
