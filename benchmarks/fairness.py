@@ -77,12 +77,15 @@ class Outcomes:
     driver: Counter[str] = field(default_factory=Counter)
     both: Counter[str] = field(default_factory=Counter)
     """Of the driver's: those that befall a careful driver on the same road as well."""
+    clear: Counter[str] = field(default_factory=Counter)
+    """Of the road's: those that the flat road does not have all but for a hair."""
     by_kind: Counter[tuple[str, str, str]] = field(default_factory=Counter)
 
     def add(self, other: Outcomes) -> None:
         self.road.update(other.road)
         self.driver.update(other.driver)
         self.both.update(other.both)
+        self.clear.update(other.clear)
         self.by_kind.update(other.by_kind)
 
 
@@ -121,6 +124,10 @@ def compare(trip: TrueTrip, verdicts: tuple[Verdict, ...]) -> Outcomes:
         if not true.road_caused and true.spares_nobody:
             found.both[name] += 1
             whose = "both"
+        if true.road_caused and not true.nearly_on_flat:
+            found.clear[name] += 1
+        if true.nearly_on_flat:
+            whose = "road, by a hair"
         found.by_kind[true.event.kind.value, whose, name] += 1
     for verdict in verdicts:
         if not any(overlap(verdict.event, true.event) for true in trip.events):
@@ -296,6 +303,11 @@ def main() -> None:
     for name, value in result.items():
         print(f"{name:40} {value:9.4f}  {GOALS[name]}")
     print(f"\nundetermined share of the road's own events: {doubt_of_road:.4f}")
+    clear = sum(all_outcomes.clear.values()) - all_outcomes.clear["missed"]
+    print(
+        "road-caused spared, without those that the flat road misses by a hair: "
+        f"{1.0 - all_outcomes.clear['kept'] / max(clear, 1):.4f} of {clear}"
+    )
     alone = {k: all_outcomes.driver[k] - all_outcomes.both[k] for k in all_outcomes.driver}
     seen = sum(n for name, n in alone.items() if name != "missed")
     print(
@@ -316,7 +328,7 @@ def main() -> None:
         )
     print("\nevents (kind, whose, verdict)")
     for key in sorted(all_outcomes.by_kind):
-        print(f"  {key[0]:22} {key[1]:8} {key[2]:14} {all_outcomes.by_kind[key]:6d}")
+        print(f"  {key[0]:22} {key[1]:16} {key[2]:14} {all_outcomes.by_kind[key]:6d}")
     print("\naccuracy  road spared  driver exonerated  undetermined")
     for accuracy in sorted(curve):
         a, b, c, _ = shares(curve[accuracy])

@@ -20,6 +20,7 @@ from offline.results.display import (
     utc_text,
 )
 from offline.results.rows import TripFilter, TripRow
+from offline.verdicts import has_road_context
 
 PAGE_ROWS: Final = 50
 
@@ -248,7 +249,7 @@ def _row(trip: TripRow, interval: tuple[float, float] | None) -> dict[str, Any]:
         "colour": BAND_COLOURS.get(band, ""),
         "text_colour": BAND_TEXT_COLOURS.get(band, ""),
         "without": number(trip.score_without_context)
-        if trip.road_context == "camera"
+        if has_road_context(trip.road_context)
         else f"{MISSING} ({trip.road_context})",
         "distance": number(trip.distance_km, 1),
         "kept": str(trip.events_kept),

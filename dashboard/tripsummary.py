@@ -10,7 +10,7 @@ from dash import html
 from dashboard.badges import aria, band_badge, origin_badge, scorecard_href
 from offline.results.display import MISSING, PART_TITLES, duration_text, number, utc_text
 from offline.results.rows import StoredTrip
-from offline.verdicts import Score
+from offline.verdicts import Score, has_road_context
 
 
 def head(trip: StoredTrip) -> Any:
@@ -108,7 +108,7 @@ def _total(score: Score) -> Any:
 
 def _counterfactual(trip: StoredTrip) -> Any:
     title = dmc.Text("Without road context", fw=700, size="sm")
-    if trip.road_context != "camera":
+    if not has_road_context(trip.road_context):
         reason = f"This trip was scored without: {trip.road_context}."
         return html.Div([title, dmc.Text(reason, size="sm")])
     without = trip.score_without_context
@@ -172,7 +172,7 @@ def _exposure(trip: StoredTrip) -> Any:
         (
             "Road known",
             number(exposure.scene_coverage * 100, 0, "%")
-            if trip.road_context == "camera"
+            if has_road_context(trip.road_context)
             else MISSING,
         ),
     )

@@ -3,6 +3,7 @@
 A rule can take an event off the driver or leave it in doubt; none can add to it. Three things
 must agree before an event is exonerated: the posterior of the road, the frames themselves, and
 the sensors where they can tell. Where they do not, the event is undetermined and costs nothing.
+A trip without video has its slope where altitude or inertia measured it, and that alone decides.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from offline.fusion.places import COURSE_AHEAD_M, SLOPE_AHEAD_M, points_shown
 from offline.fusion.powertrain import GRAVITY_MPS2, engine_load
 from offline.policy import ContextRule, Policy
 from offline.roadscene import SLOPE_THRESHOLD_PERCENT
-from offline.scenelabels import SceneLabels
+from offline.scenelabels import SceneLabels, nothing_seen
 from offline.timeline import column
 from offline.verdicts import Event, EventKind, Outcome, Verdict
 
@@ -40,6 +41,7 @@ BOUND_BRAKED = 0.5
 TYPICAL_CLIMB_PERCENT = 4.0
 """Taken for a climb that was seen but could not be measured."""
 
+ROAD_DOES = {"uphill": "climbs", "downhill": "falls", "bend": "bends"}
 TITLES = {
     EventKind.HARSH_ACCELERATION: "Speed was gained with {peak:.1f} m/s² (limit {limit:.1f}).",
     EventKind.HARSH_BRAKING: "Braking reached {peak:.1f} m/s² (limit {limit:.1f}).",
@@ -79,10 +81,12 @@ def judge(
     timeline : DataFrame
         Fused, from `offline.fusion.fuse`.
     labels : SceneLabels or None
-        The same labels; without them every event is kept.
+        The same labels; without them only a measured slope speaks for the driver.
     policy : Policy
         Its table of rules, and the points of each kind.
     """
+    if labels is None and np.isfinite(column(timeline, "p_uphill")).any():
+        labels = nothing_seen()
     view = None if labels is None else _View(timeline, labels)
     return [_verdict(event, view, policy) for event in events]
 
@@ -100,7 +104,12 @@ def _verdict(event: Event, view: _View | None, policy: Policy) -> Verdict:
         if applies is False:
             continue
         seen = view.evidence(rule, event)
-        outcome, why = _decide(rule, event, seen, camera_suffices=view.camera_suffices(rule))
+        if view.has_camera:
+            outcome, why = _decide(rule, event, seen, camera_suffices=view.camera_suffices(rule))
+        elif seen.probability is not None:
+            outcome, why = _decide_measured(rule, event, seen.probability, seen.sensors_agree)
+        else:
+            continue
         if outcome is Outcome.EXONERATED and applies is None:
             outcome = Outcome.UNDETERMINED
             why = "Whether road or engine did it cannot be told without engine load: not counted."
@@ -136,7 +145,7 @@ def _decide(
     rule: ContextRule, event: Event, seen: Evidence, *, camera_suffices: bool
 ) -> tuple[Outcome, str]:
     """Apply one row of the table, whose conditions on the driving hold, to what was seen."""
-    road = {"uphill": "climbs", "downhill": "falls", "bend": "bends"}[rule.context]
+    road = ROAD_DOES[rule.context]
     p, agree = seen.probability, seen.frames_agree
     if p is None:
         return Outcome.UNDETERMINED, f"Whether the road {road} here was not seen: not counted."
@@ -155,8 +164,24 @@ def _decide(
     if blind and not camera_suffices:
         reason = f"Only the camera says that the road {road} here: not counted."
         return Outcome.UNDETERMINED, reason
-    why = rule.why.format(seconds=event.duration_s, peak=abs(event.peak), unit=event.unit)
-    return Outcome(rule.verdict), why
+    return Outcome(rule.verdict), _reason(rule, event)
+
+
+def _decide_measured(
+    rule: ContextRule, event: Event, p: float, sensors_agree: bool | None
+) -> tuple[Outcome, str]:
+    """Apply a row to a trip without pictures, by what was measured."""
+    road = ROAD_DOES[rule.context]
+    if sensors_agree is False or (p <= rule.max_probability_to_keep and not sensors_agree):
+        return Outcome.KEPT, f"The road does not {road[:-1]} here."
+    if not sensors_agree or p < rule.min_probability:
+        reason = f"Whether the road {road} here is not clear enough: not counted."
+        return Outcome.UNDETERMINED, reason
+    return Outcome(rule.verdict), _reason(rule, event)
+
+
+def _reason(rule: ContextRule, event: Event) -> str:
+    return rule.why.format(seconds=event.duration_s, peak=abs(event.peak), unit=event.unit)
 
 
 class _View:
@@ -175,6 +200,7 @@ class _View:
             "downhill": column(timeline, "p_downhill"),
             "bend": 1.0 - column(timeline, "p_course_straight"),
         }
+        self.has_camera = len(labels) > 0
         self._frame = labels.frame
         self._slope_needs_sensors = labels.slope_needs_sensors
         slope, course = labels.p_slope, labels.p_course

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 MIN_SPEED_KMH = 12.0
 """Slower, the clutch slips and one km/h is too coarse for a ratio."""
-MIN_RPM = 1000.0
+MIN_RPM_SHARE, MIN_RPM_RANGE = 0.4, (600.0, 1000.0)
+"""Slower, the engine may idle out of gear: share of the speed it is driven at, so that a lorry
+that cruises at 1,000 rpm has a top gear. Engines idle at 550 to 900 rpm."""
 BIN = 0.02
 """Width of a bin of log ratio: 2 %, less than a tenth of the step between two gears."""
 SMOOTHING_BINS = 2.0
@@ -93,6 +95,10 @@ def estimate_gears(
 
 
 def _log_ratio(rpm: NDArray[np.float64], speed_kmh: NDArray[np.float64]) -> NDArray[np.float64]:
+    moving = speed_kmh >= MIN_SPEED_KMH
+    driven = rpm[moving & np.isfinite(rpm)]
+    usual = float(np.percentile(driven, 98)) if driven.size else 0.0
+    least = np.clip(MIN_RPM_SHARE * usual, *MIN_RPM_RANGE)
     with np.errstate(divide="ignore", invalid="ignore"):
-        in_gear = (rpm >= MIN_RPM) & (speed_kmh >= MIN_SPEED_KMH)
+        in_gear = (rpm >= least) & moving
         return np.where(in_gear, np.log(rpm / speed_kmh), np.nan)

@@ -26,11 +26,20 @@ from offline.scenelabels import SceneLabels
 from offline.score import measure_exposure, score
 from offline.timeline import RATE_HZ, ClockTable, SampleSeries, build_timeline
 from offline.vehicleprofile import VehicleProfile
-from offline.verdicts import Exposure, Provenance, Score, TripResult, Verdict
+from offline.verdicts import (
+    CAMERA,
+    MEASURED_SLOPE,
+    NO_VIDEO,
+    SWITCHED_OFF,
+    Exposure,
+    Provenance,
+    Score,
+    TripResult,
+    Verdict,
+)
 from onboard.trip import Trip
 
 SOFTWARE = f"gradewise {onboard.__version__}"
-CAMERA, NO_VIDEO, SWITCHED_OFF = "camera", "no video", "switched off"
 
 
 @dataclass(frozen=True)
@@ -68,7 +77,7 @@ def score_samples(
     policy : Policy
         Limits, rules and weights.
     road_context : bool
-        False scores as if the camera had seen nothing; the labels are not even looked at.
+        False scores as if nothing of the road were known; the labels are not even looked at.
     rate_hz : float
         The timeline's grid.
     frame_t_mono_ns : ndarray of int64, optional
@@ -93,7 +102,8 @@ def score_samples(
         gear_ratios=None if profile is None else profile.ratios,
     )
     powertrain = None if profile is None else profile.powertrain
-    timeline = add_ideal(fuse(timeline, used, policy, powertrain), policy)
+    fused = fuse(timeline, used, policy, powertrain, road_context=road_context)
+    timeline = add_ideal(fused, policy)
     verdicts = tuple(judge(detect(timeline, policy), timeline, used, policy))
     exposure = measure_exposure(timeline, verdicts, policy)
     return Scored(
@@ -152,6 +162,8 @@ def score_trip(
         seen = labels is not None and len(labels) > 0
         if seen:
             context = CAMERA
+        elif scored.timeline["p_uphill"].notna().any():
+            context = MEASURED_SLOPE
         else:
             context = NO_VIDEO if road_context and classifier is not None else SWITCHED_OFF
         return TripResult(

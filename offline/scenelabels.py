@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+UNSEEN_THRESHOLD = 0.7
+"""Where there is no model to say it: posterior from which a measured slope names the scene."""
+
 
 @dataclass(frozen=True)
 class SceneLabels:
@@ -51,3 +54,18 @@ class SceneLabels:
 
     def __len__(self) -> int:
         return int(self.t_mono_ns.size)
+
+
+def nothing_seen() -> SceneLabels:
+    """Labels of a trip without pictures."""
+    return SceneLabels(
+        t_mono_ns=np.empty(0, np.int64),
+        frame=np.empty(0, np.int64),
+        p_slope=np.empty((0, 3), np.float32),
+        p_course=np.empty((0, 4), np.float32),
+        slope_threshold=UNSEEN_THRESHOLD,
+        course_threshold=UNSEEN_THRESHOLD,
+        model_name="",
+        model_sha256="",
+        slope_needs_sensors=True,
+    )

@@ -21,9 +21,10 @@ from numpy.typing import NDArray
 from offline.errors import InputError, StoreError
 from offline.fusion.powertrain import LearningPoints, Powertrain, learn_powertrain, learning_points
 from offline.gears import learn_ratios
+from offline.roadscene import SLOPES
 from offline.timeline import column
 
-FORMAT = "gradewise-vehicle-profile-1"
+FORMAT = "gradewise-vehicle-profile-2"
 MIN_TRIPS = 2
 """One trip is learned from anyway while it is scored."""
 POINTS_A_TRIP = 3000
@@ -99,8 +100,8 @@ def from_json(text: str, where: str) -> VehicleProfile:
             powertrain=None
             if engine is None
             else Powertrain(
-                _finite(engine["coefficients"], 5),
-                _finite(engine["covariance"], 5, 5),
+                _finite(engine["coefficients"], 6),
+                _finite(engine["covariance"], 6, 6),
                 float(_finite(engine["noise_mps2"], 1)[0]),
                 str(engine["signal"]),
             ),
@@ -152,8 +153,10 @@ def learn_profile(vehicle: str, timelines: Iterable[pd.DataFrame]) -> VehiclePro
         motion.append(
             np.stack([column(timeline, n) for n in ("rpm", "speed_smooth_kmh", "accel_mps2")])
         )
-        level = column(timeline, "p_level") if "p_level" in timeline else None
-        points = learning_points(timeline, level)
+        seen = None
+        if "p_level" in timeline:
+            seen = np.stack([column(timeline, f"p_{slope}") for slope in SLOPES], axis=1)
+        points = learning_points(timeline, seen)
         if points is not None and points.accel_mps2.size:
             by_signal.setdefault(points.signal, []).append(_thinned(points))
     if trips < MIN_TRIPS:
@@ -172,7 +175,9 @@ def _thinned(points: LearningPoints) -> LearningPoints:
     return LearningPoints(
         points.features[::step],
         points.accel_mps2[::step],
-        points.level[::step],
+        points.grade_percent[::step],
+        points.grade_sd_percent[::step],
+        points.stretch[::step],
         points.rate_hz / step,
         points.signal,
     )

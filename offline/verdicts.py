@@ -9,6 +9,14 @@ import pandas as pd
 
 from offline.scenelabels import SceneLabels
 
+CAMERA, MEASURED_SLOPE = "camera", "measured slope"
+NO_VIDEO, SWITCHED_OFF = "no video", "switched off"
+
+
+def has_road_context(road_context: str) -> bool:
+    """Whether `TripResult.road_context` names where the context is from, or why there is none."""
+    return road_context in (CAMERA, MEASURED_SLOPE)
+
 
 class EventKind(StrEnum):
     """Ways of driving that a policy may cost points for."""
@@ -178,7 +186,8 @@ class TripResult:
     started_utc_ns: int | None
     origin: dict[str, str]
     road_context: str
-    """`camera`, or why there is none: `no video`, `switched off`."""
+    """`camera`, `measured slope` (altitude or inertia without video), or why there is none:
+    `no video`, `switched off`."""
     exposure: Exposure
     verdicts: tuple[Verdict, ...]
     score: Score

@@ -2,7 +2,9 @@
 
 An event is the road's if the same driver, in the same mood at the same places, would not have
 had it on the same road made flat. A harsh acceleration is the driver's wherever it happens: no
-slope presses the pedal.
+slope presses the pedal. Where the flat drive misses the limit by a hair, the hill made the
+difference between two drives that are much the same: such events are the road's by that rule, and
+are marked.
 """
 
 from __future__ import annotations
@@ -21,6 +23,8 @@ from offline.policy import Policy
 from offline.timeline import ENGINE_ON_RPM, RATE_HZ, nullable_boolean
 from offline.verdicts import Event, EventKind
 
+NEAR_LIMIT, NEAR_DURATION = 0.95, 0.75
+"""A flat drive that passes this share of a limit for this share of its time only just misses it."""
 SAME_PLACE_M = 100.0
 """Without its hills a road is driven in other gears: the same habit shows a little elsewhere."""
 
@@ -32,6 +36,8 @@ class TrueEvent:
     event: Event
     road_caused: bool
     """It does not happen on the same road made flat."""
+    nearly_on_flat: bool
+    """The road's, but made flat the road has it all but for a hair."""
     spares_nobody: bool
     """It happens to a careful driver on the same road as well."""
 
@@ -70,7 +76,9 @@ def drive_with_truth(
     careful = driver_of_harshness(0.0, rated_rpm=vehicle.rated_rpm)
     real, flat, calm = driven(road, driver), driven(road.flat(), driver), driven(road, careful)
     events = detect(true_timeline(real), policy)
-    on_flat = _places(detect(true_timeline(flat), policy), flat)
+    flat_timeline = true_timeline(flat)
+    on_flat = _places(detect(flat_timeline, policy), flat)
+    nearly = _places(detect(flat_timeline, _tightened(policy)), flat)
     by_careful = _places(detect(true_timeline(calm), policy), calm)
     found = []
     for event in events:
@@ -78,8 +86,9 @@ def drive_with_truth(
         road_caused = event.kind is not EventKind.HARSH_ACCELERATION and not _repeated(
             event.kind, place, on_flat
         )
+        nearly_on_flat = road_caused and _repeated(event.kind, place, nearly)
         spares_nobody = _repeated(event.kind, place, by_careful)
-        found.append(TrueEvent(event, road_caused, spares_nobody))
+        found.append(TrueEvent(event, road_caused, nearly_on_flat, spares_nobody))
     return TrueTrip(real, tuple(found))
 
 
@@ -103,6 +112,21 @@ def true_timeline(drive: Drive) -> pd.DataFrame:
     nothing = np.zeros(t_s.size, dtype=bool)
     columns["engine_on"] = nullable_boolean(np.asarray(columns["rpm"]) > ENGINE_ON_RPM, nothing)
     return pd.DataFrame(columns)
+
+
+def _tightened(policy: Policy) -> Policy:
+    """Make every limit a little narrower, so that near misses become events."""
+    rules = {}
+    for kind in EventKind:
+        rule = policy.events.of(kind)
+        limits = {
+            name: value * NEAR_LIMIT
+            for name, value in rule.model_dump().items()
+            if name.startswith(("enter_", "leave_"))
+        }
+        shorter = {"min_duration_s": rule.min_duration_s * NEAR_DURATION}
+        rules[kind.value] = rule.model_copy(update=limits | shorter)
+    return policy.model_copy(update={"events": policy.events.model_copy(update=rules)})
 
 
 def _place(event: Event, drive: Drive) -> tuple[float, float]:

@@ -17,7 +17,7 @@ from offline.results.display import EVENT_TITLES, MISSING, clock_text, number, o
 from offline.results.rows import StoredTrip
 from offline.results.schema import NO_ROAD_CONTEXT
 from offline.results.store import ResultStore
-from offline.verdicts import Outcome
+from offline.verdicts import Outcome, has_road_context
 
 LONGEST_TABLE: Final = 60
 """Of more trips only the summary is printed: the rest is what the dashboard is for."""
@@ -76,7 +76,7 @@ def _console() -> Console:
 
 def _note(trip: StoredTrip, *, is_new: bool) -> str:
     parts = [origin_text(trip.origin), trip.score.reason]
-    if trip.road_context != "camera":
+    if not has_road_context(trip.road_context):
         parts.append(f"no road context: {trip.road_context}")
     if not is_new:
         parts.append("unchanged")

@@ -15,7 +15,7 @@ from offline.errors import StoreError
 
 COLUMNS = (
     "t_s", "rpm", "speed_smooth_kmh", "accel_mps2", "gear", "load_percent", "throttle_percent",
-    "maf_g_s", "p_level",
+    "maf_g_s", "p_level", "p_uphill", "p_downhill",
 )  # fmt: skip
 
 

@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter1d
 
 from offline.fusion import evidence, markov
-from offline.fusion.grade import GradeEstimate, estimate_grade
+from offline.fusion.grade import GradeEstimate, estimate_grade, measured_grade
 from offline.fusion.places import SLOPE_AHEAD_M, Cells, cut_into_cells, points_shown
 from offline.fusion.powertrain import Powertrain
 from offline.policy import Policy
 from offline.roadscene import COURSES, SLOPE_THRESHOLD_PERCENT, SLOPES, UNDETERMINED
-from offline.scenelabels import SceneLabels
+from offline.scenelabels import SceneLabels, nothing_seen
 
 SLOPE_COLUMNS = tuple(f"p_{slope}" for slope in SLOPES)
 COURSE_COLUMNS = tuple(f"p_course_{course}" for course in COURSES)
@@ -27,6 +27,8 @@ def fuse(
     labels: SceneLabels | None,
     policy: Policy,
     powertrain: Powertrain | None = None,
+    *,
+    road_context: bool = True,
 ) -> pd.DataFrame:
     """Add the road context to a timeline.
 
@@ -35,12 +37,14 @@ def fuse(
     timeline : DataFrame
         From `offline.timeline.build_timeline`.
     labels : SceneLabels or None
-        What the network said. Without it there is no road context: the columns are there,
-        and empty.
+        What the network said. Without it the road context is what altitude or inertia measured;
+        where the trip has neither the columns are there, and empty.
     policy : Policy
         Lengths and trust.
     powertrain : Powertrain, optional
         What the vehicle's other trips taught.
+    road_context : bool
+        False leaves the columns empty whatever was measured.
 
     Returns
     -------
@@ -57,13 +61,17 @@ def fuse(
     scene = np.full(n, "", dtype=object)
     frame = pd.array(np.zeros(n, dtype=np.int64), dtype="Int64")
     frame[:] = pd.NA
+    if not road_context:
+        labels = None
+    elif labels is None and len(cells) and measured_grade(timeline, cells) is not None:
+        labels = nothing_seen()
     if labels is not None and len(cells):
         camera_slope, camera_course = evidence.camera(timeline, labels, cells, rule)
         course_evidence = camera_course + evidence.course_from_yaw(timeline, labels, cells, rule)
         first, _ = markov.heads(
             markov.posterior(_joint(camera_slope, course_evidence), cells.after_gap, rule)
         )
-        estimate = estimate_grade(timeline, cells, cells.to_points(first)[:, 0], powertrain)
+        estimate = estimate_grade(timeline, cells, cells.to_points(first), powertrain)
         along, across = (
             evidence.slope_from_grade(estimate, rule, in_turn=turn) for turn in (False, True)
         )
@@ -130,7 +138,9 @@ def _scenes(
     slope: NDArray[np.float64], course: NDArray[np.float64], labels: SceneLabels
 ) -> NDArray[np.object_]:
     """Six-class name of every point; undetermined where a head that it rests on is in doubt."""
-    known = np.isfinite(slope).all(axis=1) & np.isfinite(course).all(axis=1)
+    known = np.isfinite(slope).all(axis=1)
+    if len(labels):
+        known &= np.isfinite(course).all(axis=1)
     safe_slope, safe_course = np.nan_to_num(slope), np.nan_to_num(course)
     slope_index, course_index = safe_slope.argmax(axis=1), safe_course.argmax(axis=1)
     slope_sure = safe_slope.max(axis=1) >= labels.slope_threshold
@@ -141,12 +151,17 @@ def _scenes(
         np.array(COURSES, dtype=object)[course_index],
         np.array(["straight", *SLOPES[1:]], dtype=object)[slope_index],
     )
-    sure = np.where(bends, course_sure, course_sure & slope_sure)
+    # Without pictures a hill is named for what it is; that level road goes straight on, nobody saw.
+    straight_on = course_sure if len(labels) else slope_index != 0
+    sure = np.where(bends, course_sure, straight_on & slope_sure)
     return np.where(known & sure, name, UNDETERMINED)
 
 
 def _frames(timeline: pd.DataFrame, labels: SceneLabels) -> pd.arrays.IntegerArray:
     """Latest labelled frame whose place has been reached, for a while."""
+    if not len(labels):
+        missing = np.ones(len(timeline), dtype=bool)
+        return pd.arrays.IntegerArray(np.zeros(len(timeline), np.int64), missing)
     point = points_shown(timeline, labels, SLOPE_AHEAD_M)
     shown = np.full(len(timeline), -1, dtype=np.int64)
     use = point >= 0

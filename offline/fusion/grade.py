@@ -27,7 +27,7 @@ from offline.fusion.powertrain import (
 from offline.timeline import column
 
 MODEL_SD_PERCENT = 0.8
-"""What the five coefficients leave unexplained: wind, surface, payload of the day."""
+"""What the six coefficients leave unexplained: wind, surface, payload of the day."""
 DRAGGED_SD_PERCENT = 1.5
 """More, where the engine drags: the coefficients were learned while it pulled."""
 ALTITUDE_SD_M = {"gps_altitude_m": 3.0, "baro_pressure_kpa": 0.7}
@@ -58,7 +58,7 @@ class GradeEstimate:
 def estimate_grade(
     timeline: pd.DataFrame,
     cells: Cells,
-    p_level: NDArray[np.float64] | None,
+    p_slope: NDArray[np.float64] | None,
     known: Powertrain | None = None,
 ) -> GradeEstimate:
     """Estimate the grade from the best source that the trip has.
@@ -69,21 +69,26 @@ def estimate_grade(
         From `build_timeline`.
     cells : Cells
         Of the same timeline.
-    p_level : ndarray, shape (n,), optional
-        Chance that each point is level as far as is known, NaN where nothing is.
+    p_slope : ndarray, shape (n, 3), optional
+        Chances of the slopes at each point as far as is known, NaN where nothing is.
     known : Powertrain, optional
         What the vehicle's other trips taught.
     """
-    for measured in (_from_altitude, _from_inertia):
-        estimate = measured(timeline, cells)
-        if estimate is not None:
-            return estimate
-    points = learning_points(timeline, p_level)
+    estimate = measured_grade(timeline, cells)
+    if estimate is not None:
+        return estimate
+    points = learning_points(timeline, p_slope)
     powertrain = None if points is None else learn_powertrain([points], known)
     if powertrain is None:
         nothing = np.full(len(cells), np.nan)
         return GradeEstimate(nothing, nothing.copy(), np.zeros(len(cells), dtype=bool), "")
     return _from_powertrain(timeline, cells, powertrain)
+
+
+def measured_grade(timeline: pd.DataFrame, cells: Cells) -> GradeEstimate | None:
+    """Grade from altitude, else from inertia; None where the trip has neither."""
+    estimate = _from_altitude(timeline, cells)
+    return _from_inertia(timeline, cells) if estimate is None else estimate
 
 
 def _from_powertrain(timeline: pd.DataFrame, cells: Cells, powertrain: Powertrain) -> GradeEstimate:

@@ -44,7 +44,7 @@ from offline.results.lanes import (
     times,
     values,
 )
-from offline.verdicts import EventKind, Outcome, Verdict
+from offline.verdicts import EventKind, Outcome, Verdict, has_road_context
 
 TEMPLATE: Final = Path(__file__).with_name("scorecard.typ")
 _POINTS: Final = 500
@@ -144,7 +144,7 @@ def _document(trip: Any, verdicts: Sequence[Verdict], timeline: pd.DataFrame) ->
             if name in present
         ],
         "no_context": "Road context: none"
-        + (f" ({trip.road_context})." if trip.road_context != "camera" else "."),
+        + ("." if has_road_context(trip.road_context) else f" ({trip.road_context})."),
         "x_ticks": [
             {"at": tick / end_s, "text": _tick_time(tick)}
             for tick in _ticks(
@@ -181,7 +181,7 @@ def _document(trip: Any, verdicts: Sequence[Verdict], timeline: pd.DataFrame) ->
 
 def _score(trip: Any) -> dict[str, Any]:
     score, without = trip.score, trip.score_without_context
-    if trip.road_context != "camera":
+    if not has_road_context(trip.road_context):
         beside = f"No road context: {trip.road_context}."
     elif without.value is None:
         beside = f"Without road context: no score. {without.reason}".strip()

@@ -17,10 +17,7 @@ from offline.results.files import ResultFiles, file_stem
 from offline.results.schema import NO_ROAD_CONTEXT, STANDARD
 from offline.roadscene import COURSES, SLOPES
 from offline.scenelabels import SceneLabels
-from offline.verdicts import TripResult
-
-SWITCHED_OFF = "switched off"
-"""`TripResult.road_context` of a trip scored without its camera on request."""
+from offline.verdicts import SWITCHED_OFF, TripResult
 
 
 def variant_of(result: TripResult) -> str:

@@ -258,3 +258,42 @@ def test_a_policy_may_leave_doubt_but_no_policy_can_add_a_penalty():
     plain = judged(None)
     for seen in (labels(120), labels(120, UPHILL), labels(120, DOWNHILL)):
         assert judged(seen).points <= plain.points
+
+
+def over_a_hill(steep: float = 0.06, **further):
+    """`climbing` without a camera: altitude tells of a hill from 45 to 95 s."""
+    metres = 60 / 3.6
+    altitude = ramp((0, 100), (45, 100), (95, 100 + steep * metres * 50), (120, 150))
+    high = ramp((0, 2000), (60, 2000), (61, 4000), (80, 4000), (81, 2000), (120, 2000))
+    load = ramp((0, 30), (59, 30), (61, 80), (80, 80), (81, 30), (120, 30))
+    return recording(
+        120, speed_kmh=60.0, rpm=high, load_percent=load, gps_altitude_m=altitude, **further
+    )
+
+
+def test_without_video_a_measured_slope_speaks_for_the_driver():
+    scored = score_samples(over_a_hill(), None, None, CAR)
+    verdict = over_revving(scored)
+    assert verdict.outcome is Outcome.EXONERATED
+    assert (verdict.frames, verdict.frames_agree, verdict.sensors_agree) == ((), None, True)
+    assert scored.timeline["scene"].iloc[5 * 70] == "uphill"
+    assert scored.timeline["scene"].iloc[5 * 20] == "undetermined"  # level, but perhaps a bend
+    assert scored.timeline["frame"].isna().all()
+    assert score_samples(over_a_hill(0.0), None, None, CAR).verdicts[0].outcome is Outcome.KEPT
+
+
+def test_a_measured_slope_counts_for_nothing_when_the_road_is_switched_off():
+    scored = score_samples(over_a_hill(), None, None, CAR, road_context=False)
+    assert over_revving(scored).outcome is Outcome.KEPT
+    assert scored.timeline["p_uphill"].isna().all()
+    with_hill = score_samples(over_a_hill(), None, None, CAR)
+    assert with_hill.score_without_context.value == pytest.approx(scored.score.value)
+
+
+def test_without_video_braking_is_not_excused_by_a_bend_nobody_saw():
+    kmh = ramp((0, 60), (60, 60), (64, 20), (120, 20))
+    altitude = ramp((0, 100), (120, 100))
+    samples = recording(120, speed_kmh=kmh, gps_altitude_m=altitude)
+    scored = score_samples(samples, None, None, CAR)
+    (braking,) = [v for v in scored.verdicts if v.event.kind is EventKind.HARSH_BRAKING]
+    assert braking.outcome is Outcome.KEPT

@@ -18,8 +18,7 @@ from offline.commands.report import command, trip_id_of
 from offline.errors import StoreError
 from offline.results import ResultStore
 from offline.results.scorecard import scorecard_pdf
-from offline.results.staging import SWITCHED_OFF
-from offline.verdicts import Event, EventKind, Outcome, Score, TripResult, Verdict
+from offline.verdicts import SWITCHED_OFF, Event, EventKind, Outcome, Score, TripResult, Verdict
 
 MakeResult = Callable[..., TripResult]
 

@@ -89,6 +89,16 @@ def test_distance_is_the_integral_of_speed():
     assert timeline["distance_m"].iloc[-1] == pytest.approx(2000, rel=0.01)
 
 
+def test_a_lorry_that_cruises_below_a_thousand_has_a_top_gear():
+    ratios = np.array([40.0, 28.0, 19.0, 11.5])
+    gear = np.repeat(np.tile([0, 1, 2, 3, 3, 3], 7), 50)
+    rpm = np.where(gear == 3, 950.0, 1350.0) + 60 * np.sin(np.arange(gear.size) / 30)
+    t = np.arange(gear.size) / 5
+    samples = {"speed_kmh": series(t, np.round(rpm / ratios[gear])), "rpm": series(t, rpm)}
+    found = build_timeline(samples)["gear"].to_numpy(dtype=float, na_value=np.nan)[: gear.size]
+    assert np.mean(found[gear == 3] == 4) > 0.9
+
+
 def test_gears_are_found_from_the_driving_alone():
     rng = np.random.default_rng(0)
     ratios = np.array([110.0, 62.0, 42.0, 31.0])

@@ -18,9 +18,9 @@ from offline.policy import Policy, load_policy
 from offline.results import Period, ResultStore, Standing, TripFilter
 from offline.results.rows import FailedTrip
 from offline.results.schema import NO_ROAD_CONTEXT, metadata
-from offline.results.staging import SWITCHED_OFF, labels_frame, stage
+from offline.results.staging import labels_frame, stage
 from offline.score import Totals, score_from_totals, trip_totals
-from offline.verdicts import EventKind, Outcome, Score, TripResult
+from offline.verdicts import SWITCHED_OFF, EventKind, Outcome, Score, TripResult
 
 MakeResult = Callable[..., TripResult]
 STILLS = [(frame, b"\xff\xd8 jpeg %d" % frame) for frame in range(0, 1800, 15)]
