@@ -12,6 +12,7 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
+from offline.fusion.grade import MEASURED_BY
 from offline.importing.assembly import Request, import_trip
 
 
@@ -126,7 +127,12 @@ def command(
         return
     for note in made.notes:
         print(f"note: {note}", file=sys.stderr)
-    parts = [f"{made.frames} frames"] if made.frames else ["no video: no road context"]
+    if made.frames:
+        parts = [f"{made.frames} frames"]
+    elif set(MEASURED_BY) & set(made.samples):
+        parts = ["no video: road context from the measured slope alone"]
+    else:
+        parts = ["no video: no road context"]
     if made.samples:
         counts = ", ".join(f"{name} {count}" for name, count in made.samples.items())
         parts.append(f"{made.layout} log ({counts})")

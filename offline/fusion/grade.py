@@ -34,6 +34,9 @@ ALTITUDE_SD_M = {"gps_altitude_m": 3.0, "baro_pressure_kpa": 0.7}
 METRES_PER_KPA = 84.3
 """Altitude lost for a kilopascal gained near sea level (standard atmosphere)."""
 ALTITUDE_WINDOW_M = 60.0
+INERTIAL_SIGNAL = "accel_forward_m_s2"
+MEASURED_BY = (*ALTITUDE_SD_M, INERTIAL_SIGNAL)
+"""Signals that measure the slope, best first."""
 INERTIAL_SD_PERCENT = 1.5
 
 
@@ -149,7 +152,7 @@ def _from_altitude(timeline: pd.DataFrame, cells: Cells) -> GradeEstimate | None
 
 def _from_inertia(timeline: pd.DataFrame, cells: Cells) -> GradeEstimate | None:
     """Forward acceleration felt, less that driven; the mounting's tilt is the median."""
-    felt = column(timeline, "accel_forward_m_s2")
+    felt = column(timeline, INERTIAL_SIGNAL)
     accel = column(timeline, "accel_mps2")
     both = np.isfinite(felt) & np.isfinite(accel)
     if both.sum() < 50:
