@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,8 +35,6 @@ class SceneLabels:
     slope_needs_sensors : bool
         The model's card says that its slopes are right too seldom on real roads to exonerate
         where no sensor agrees.
-    yaw_rate_rad_s : ndarray of float32, shape (n,), optional
-        Yaw rate seen in the pictures, left positive, NaN where it could not be told.
     """
 
     t_mono_ns: NDArray[np.int64]
@@ -50,7 +48,6 @@ class SceneLabels:
     slope_prior: tuple[float, ...] = ()
     course_prior: tuple[float, ...] = ()
     slope_needs_sensors: bool = False
-    yaw_rate_rad_s: NDArray[np.float32] | None = field(default=None)
 
     def __len__(self) -> int:
         return int(self.t_mono_ns.size)

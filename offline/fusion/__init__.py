@@ -67,7 +67,7 @@ def fuse(
         labels = nothing_seen()
     if labels is not None and len(cells):
         camera_slope, camera_course = evidence.camera(timeline, labels, cells, rule)
-        course_evidence = camera_course + evidence.course_from_yaw(timeline, labels, cells, rule)
+        course_evidence = camera_course + evidence.course_from_yaw(timeline, cells, rule)
         first, _ = markov.heads(
             markov.posterior(_joint(camera_slope, course_evidence), cells.after_gap, rule)
         )

@@ -111,18 +111,12 @@ def _mean_cdf(
     return np.asarray(sd * (integral((e - low) / sd) - integral((e - high) / sd)) / (high - low))
 
 
-def course_from_yaw(
-    timeline: pd.DataFrame, labels: SceneLabels, cells: Cells, rule: FusionRule
-) -> NDArray[np.float64]:
-    """Log-likelihood of the courses, shape (k, 4), from yaw seen or measured.
+def course_from_yaw(timeline: pd.DataFrame, cells: Cells, rule: FusionRule) -> NDArray[np.float64]:
+    """Log-likelihood of the courses, shape (k, 4), from a measured yaw rate.
 
     The heading change over the heading window is yaw rate over speed times its length.
     """
     yaw = column(timeline, "yaw_rate_rad_s")
-    if np.isnan(yaw).all() and labels.yaw_rate_rad_s is not None:
-        point = points_shown(timeline, labels, 0.0)
-        yaw = np.full(len(timeline), np.nan)
-        yaw[point[point >= 0]] = labels.yaw_rate_rad_s[point >= 0]
     speed_mps = column(timeline, "speed_smooth_kmh") / 3.6
     with np.errstate(divide="ignore", invalid="ignore"):
         heading = np.degrees(yaw / speed_mps * HEADING_WINDOW_M)

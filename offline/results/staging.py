@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-import numpy as np
 import pandas as pd
 
 from offline.policy import Policy
@@ -92,12 +91,10 @@ def stage(
 
 
 def labels_frame(labels: SceneLabels) -> pd.DataFrame:
-    """Lay the labels out as a table: `t_mono_ns, frame, p_<class>…, yaw_rate_rad_s`."""
+    """Lay the labels out as a table: `t_mono_ns, frame, p_<class>…`."""
     frame = pd.DataFrame({"t_mono_ns": labels.t_mono_ns, "frame": labels.frame})
     for index, slope in enumerate(SLOPES):
         frame[f"p_{slope}"] = labels.p_slope[:, index]
     for index, course in enumerate(COURSES):
         frame[f"p_course_{course}"] = labels.p_course[:, index]
-    yaw = labels.yaw_rate_rad_s
-    frame["yaw_rate_rad_s"] = np.float32(np.nan) if yaw is None else yaw
     return frame
