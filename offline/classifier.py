@@ -116,7 +116,7 @@ class Classifier:
 
         Parameters
         ----------
-        stacks : ndarray of uint8, shape (n, 96, 160, 3)
+        stacks : ndarray of uint8, shape (n, 96, 160, 5)
             See `offline.preprocessing`.
 
         Returns

@@ -106,7 +106,7 @@ def _verdict(event: Event, view: _View | None, policy: Policy) -> Verdict:
         seen = view.evidence(rule, event)
         if view.has_camera:
             outcome, why = _decide(rule, event, seen, camera_suffices=view.camera_suffices(rule))
-        elif seen.probability is not None:
+        elif seen.probability is not None and rule.context != "bend":
             outcome, why = _decide_measured(rule, event, seen.probability, seen.sensors_agree)
         else:
             continue

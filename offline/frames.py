@@ -43,7 +43,7 @@ class Frame:
     plane : ndarray of uint8, shape (96, 160), or None
         None where the picture is unreadable.
     wanted : bool
-        False for pictures read only as older planes of a stack.
+        False for pictures read only as later planes of a stack.
     """
 
     source: str

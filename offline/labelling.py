@@ -19,8 +19,8 @@ from onboard.trip import Trip
 CHUNK: Final = 64
 """Frames given to the network at a time: enough to make the overhead vanish, few enough that
 the next pictures are decoded meanwhile."""
-REACH_NS: Final = round((-min(STACK_OFFSETS_S) + 0.5) * 1e9)
-"""How far back a stack may reach."""
+REACH_NS: Final = round((max(STACK_OFFSETS_S) + 0.5) * 1e9)
+"""How far ahead a stack may reach."""
 
 Progress = Callable[[int, int], None]
 """Called with the number of frames labelled so far and the number there are."""
@@ -155,34 +155,25 @@ def scene_names(
 def _stacked(items: Iterator[Frame]) -> Iterator[tuple[list[Frame], Image]]:
     """Group frames into chunks, each with the stacks of its wanted and readable frames.
 
-    Stacks reach back only, so a chunk needs no more than the planes of the last seconds before
-    it; memory stays bounded on a drive of any length.
+    Stacks reach ahead only, so a chunk waits for the planes of the next few seconds and needs
+    none before it; memory stays bounded on a drive of any length.
     """
-    before: list[Frame] = []
-    chunk: list[Frame] = []
+    waiting: list[Frame] = []
     for frame in items:
-        if chunk and (len(chunk) >= CHUNK or frame.sequence != chunk[-1].sequence):
-            yield _stacks_of(before, chunk)
-            before = _within_reach(before + chunk, frame)
-            chunk = []
-        chunk.append(frame)
-    if chunk:
-        yield _stacks_of(before, chunk)
+        if waiting and frame.sequence != waiting[-1].sequence:
+            yield _stacks_of(waiting, [])
+            waiting = []
+        waiting.append(frame)
+        if len(waiting) > CHUNK and frame.t_ns - waiting[CHUNK - 1].t_ns > REACH_NS:
+            yield _stacks_of(waiting[:CHUNK], waiting[CHUNK:])
+            del waiting[:CHUNK]
+    if waiting:
+        yield _stacks_of(waiting, [])
 
 
-def _within_reach(earlier: list[Frame], frame: Frame) -> list[Frame]:
-    return [
-        old
-        for old in earlier
-        if old.sequence == frame.sequence
-        and old.plane is not None
-        and frame.t_ns - old.t_ns <= REACH_NS
-    ]
-
-
-def _stacks_of(before: list[Frame], chunk: list[Frame]) -> tuple[list[Frame], Image]:
+def _stacks_of(chunk: list[Frame], after: list[Frame]) -> tuple[list[Frame], Image]:
     wanted = [frame for frame in chunk if frame.wanted]
-    readable = [frame for frame in before + chunk if frame.plane is not None]
+    readable = [frame for frame in chunk + after if frame.plane is not None]
     if not readable:
         return wanted, np.empty((0, 0, 0, 0), np.uint8)
     t_ns = np.array([frame.t_ns for frame in readable], np.int64)

@@ -130,7 +130,7 @@ def score_trip(
     path : path
         Trip folder.
     classifier : Classifier or None
-        Without one the trip is scored without road context.
+        Without one only a measured slope gives road context.
     policy : Policy
         Of the trip's vehicle class or fleet.
     road_context : bool

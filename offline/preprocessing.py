@@ -3,8 +3,9 @@
 A picture of any size is cut to 16:9 about its centre and shrunk to a 320x180 still (stills of
 recorded trips already are). The network's plane is the still's luma at half size, 160x90, with
 the border rows repeated to 160x96 so that five poolings divide it; pixels stay square. A stack
-is three planes of the same camera: one second ago, half a second ago, now. A turn in the middle
-of a junction cannot be told from one picture; the two older planes show the motion.
+is planes of the same camera from now to three seconds later. A turn before or in the middle of a
+junction cannot be told from one picture; scoring happens after the trip, so the pictures that
+follow are there to show where the road went.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ from onboard.stills import STILL_HEIGHT, STILL_WIDTH, Image, encode_still, still
 PLANE_WIDTH: Final = 160
 PLANE_HEIGHT: Final = 96
 PADDING_ROWS: Final = (PLANE_HEIGHT - STILL_HEIGHT // 2) // 2
-STACK_OFFSETS_S: Final = (-1.0, -0.5, 0.0)
-"""Age of each plane of a stack, oldest first."""
-VERSION: Final = "grey-160x96-stack3-v1"
+STACK_OFFSETS_S: Final = (0.0, 0.5, 1.0, 2.0, 3.0)
+"""When each plane of a stack was taken, relative to the frame that is labelled."""
+VERSION: Final = "grey-160x96-stack5-v2"
 """Names this preprocessing in a model's card; a model made for another one is refused."""
 
 __all__ = [
@@ -86,7 +87,7 @@ def stack_indices(t_s: NDArray[np.floating]) -> NDArray[np.int64]:
     """For every frame, which frames make its stack.
 
     Each offset takes the frame nearest in time, at most 0.2 s off; where there is none (the
-    first second of a trip, a gap, unrelated stills with NaN times) the next newer plane of the
+    last seconds of a trip, a gap, unrelated stills with NaN times) the plane before it in the
     stack stands in, so that a lone picture is seen as a standing camera.
 
     Parameters
@@ -96,15 +97,15 @@ def stack_indices(t_s: NDArray[np.floating]) -> NDArray[np.int64]:
 
     Returns
     -------
-    ndarray of int64, shape (n, 3)
-        Indices into the frames, oldest plane first.
+    ndarray of int64, shape (n, 5)
+        Indices into the frames, the labelled frame first.
     """
     times = np.asarray(t_s, dtype=np.float64)
     n = times.size
     result = np.empty((n, len(STACK_OFFSETS_S)), dtype=np.int64)
-    result[:, -1] = np.arange(n)
+    result[:, 0] = np.arange(n)
     order = np.where(np.isnan(times), np.inf, times)
-    for column in range(len(STACK_OFFSETS_S) - 2, -1, -1):
+    for column in range(1, len(STACK_OFFSETS_S)):
         wanted = times + STACK_OFFSETS_S[column]
         right = np.clip(np.searchsorted(order, wanted), 0, max(n - 1, 0))
         left = np.clip(right - 1, 0, None)
@@ -112,5 +113,5 @@ def stack_indices(t_s: NDArray[np.floating]) -> NDArray[np.int64]:
             np.abs(times[left] - wanted) <= np.abs(times[right] - wanted), left, right
         )
         near = np.abs(times[nearest] - wanted) <= 0.2
-        result[:, column] = np.where(near, nearest, result[:, column + 1])
+        result[:, column] = np.where(near, nearest, result[:, column - 1])
     return result

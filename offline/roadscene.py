@@ -22,6 +22,9 @@ LOOK_AHEAD_M: Final = 15.0
 SLOPE_THRESHOLD_PERCENT: Final = 2.5
 TURN_HEADING_CHANGE_DEG: Final = 35.0
 """Heading change within `HEADING_WINDOW_M` that makes a turn; left is positive."""
+TURN_CURVATURE_PER_M: Final = 0.06
+"""A turn is made at a junction: somewhere in the window its radius is under about 17 m. Ramps and
+hairpins also swing by 35 degrees in 25 m, but on wider arcs, and stay curves."""
 CURVE_HEADING_CHANGE_DEG: Final = 10.0
 CURVE_CURVATURE_PER_M: Final = 0.008
 HEADING_WINDOW_M: Final = 25.0

@@ -121,7 +121,10 @@ def measure_exposure(
             doubt[round(verdict.event.start_s / dt) : round(verdict.event.end_s / dt)] = True
     moving_s = float(moving.sum()) * dt
     scene = timeline["scene"].to_numpy(dtype=object)
-    seen = moving & (scene != "") & (scene != UNDETERMINED)
+    if timeline["frame"].notna().any():
+        seen = moving & (scene != "") & (scene != UNDETERMINED)
+    else:
+        seen = moving & np.isfinite(column(timeline, "p_level"))
     warm = policy.events.cold_engine_revving.max_coolant_c
     first_coolant = coolant[np.isfinite(coolant)]
     return Exposure(

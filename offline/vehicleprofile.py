@@ -172,13 +172,15 @@ def learn_profile(vehicle: str, timelines: Iterable[pd.DataFrame]) -> VehiclePro
 
 def _thinned(points: LearningPoints) -> LearningPoints:
     step = -(-points.accel_mps2.size // POINTS_A_TRIP)
+    # Whole stretches: what differs within one teaches most.
+    kept = points.stretch % step == 0
     return LearningPoints(
-        points.features[::step],
-        points.accel_mps2[::step],
-        points.grade_percent[::step],
-        points.grade_sd_percent[::step],
-        points.stretch[::step],
-        points.rate_hz / step,
+        points.features[kept],
+        points.accel_mps2[kept],
+        points.grade_percent[kept],
+        points.grade_sd_percent[kept],
+        points.stretch[kept],
+        points.rate_hz,
         points.signal,
     )
 

@@ -133,7 +133,8 @@ class Exposure:
     speed_coverage: float
     """Share of the trip with a usable speed, 0..1."""
     scene_coverage: float
-    """Share of the moving time with a determined road scene, 0..1; 0 without video."""
+    """Share of the moving time with a determined road scene (without video: with a measured slope),
+    0..1."""
     judged: float = 1.0
     """Share of the moving time outside events that were left undetermined, 0..1."""
     by_kind: dict[str, float] = field(default_factory=dict)

@@ -97,9 +97,9 @@ def command(
 ) -> None:
     """Make a trip from a video file and a CSV log, or from one of them.
 
-    A trip without video is scored without road context; one without a log is labelled and not
-    scored. Video and log are aligned by their clocks where both carry one, else by --offset.
-    Nothing is sent anywhere, and sound is left out.
+    A trip without video has road context only where altitude or inertia measured the slope; one
+    without a log is labelled and not scored. Video and log are aligned by their clocks where both
+    carry one, else by --offset. Nothing is sent anywhere, and sound is left out.
     """
     request = Request(
         obd=obd,
@@ -130,7 +130,7 @@ def command(
     if made.frames:
         parts = [f"{made.frames} frames"]
     elif set(MEASURED_BY) & set(made.samples):
-        parts = ["no video: road context from the measured slope alone"]
+        parts = ["no video: road context only where the slope can be measured"]
     else:
         parts = ["no video: no road context"]
     if made.samples:

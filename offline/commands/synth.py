@@ -18,7 +18,7 @@ from rich.progress import Progress
     show_default=True,
     help="Folder of the set; rendering goes on with what is missing.",
 )
-@click.option("--roads", type=click.IntRange(1), default=900, show_default=True,
+@click.option("--roads", type=click.IntRange(1), default=1000, show_default=True,
               help="How many roads the set shall hold, about 90 frames each.")  # fmt: skip
 @click.option("--first", type=click.IntRange(0), default=0, show_default=True,
               help="Number of the first road; several processes can share a set by taking "

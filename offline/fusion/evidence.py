@@ -21,6 +21,7 @@ from offline.roadscene import (
     HEADING_WINDOW_M,
     SLOPE_THRESHOLD_PERCENT,
     SLOPES,
+    TURN_CURVATURE_PER_M,
     TURN_HEADING_CHANGE_DEG,
 )
 from offline.scenelabels import SceneLabels
@@ -37,6 +38,8 @@ TURN_GRADE_SD_FACTOR = 2.0
 YAW_SD_DEG = 5.0
 """Error of the heading change that a yaw rate gives over the heading window."""
 YAW_MIN_SPEED_MPS = 3.0
+MOST_LATERAL_MPS2, LATERAL_SD_MPS2 = 5.0, 0.7
+"""Nobody corners harder with a load, and few at all: half of gravity slides on a wet road."""
 
 
 def camera(
@@ -63,6 +66,8 @@ def camera(
             moved = np.diff(distance[point], prepend=-np.inf)
             weight = np.minimum(moved / rule.frame_correlation_m, 1.0)
             n = len(names)
+            if names is COURSES:
+                p_used = _turns_at_speed(p_used, column(timeline, "speed_smooth_kmh")[point])
             if shares:
                 p_used = p_used / np.asarray(shares)
                 p_used /= p_used.sum(axis=1, keepdims=True)
@@ -75,6 +80,24 @@ def camera(
                 )
         heads.append(total)
     return heads[0], heads[1]
+
+
+def _turns_at_speed(
+    p_course: NDArray[np.float64], speed_kmh: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Take for a curve what looks like a turn but is driven faster than any turn can be.
+
+    A picture shows how far the road swings, but hardly over how many metres: the speed does. A turn
+    of `TURN_CURVATURE_PER_M` takes v² times it across.
+    """
+    lateral = (speed_kmh / 3.6) ** 2 * TURN_CURVATURE_PER_M
+    too_fast = np.nan_to_num(ndtr((lateral - MOST_LATERAL_MPS2) / LATERAL_SD_MPS2))
+    curve = COURSES.index("curve")
+    turns = [i for i, name in enumerate(COURSES) if name.endswith("_turn")]
+    found = p_course.copy()
+    found[:, curve] += too_fast * p_course[:, turns].sum(axis=1)
+    found[:, turns] *= 1.0 - too_fast[:, None]
+    return found
 
 
 def slope_from_grade(

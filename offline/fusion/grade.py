@@ -31,6 +31,11 @@ MODEL_SD_PERCENT = 0.8
 DRAGGED_SD_PERCENT = 1.5
 """More, where the engine drags: the coefficients were learned while it pulled."""
 ALTITUDE_SD_M = {"gps_altitude_m": 3.0, "baro_pressure_kpa": 0.7}
+ALTITUDE_FLOOR_PERCENT = {"gps_altitude_m": 1.5, "baro_pressure_kpa": 0.5}
+"""Errors of altitude that last longer than the window do not average out: a GPS wanders by metres
+within a minute (1.46 % were measured on comma2k19, see `docs/scoring.md`)."""
+STEEPEST_PERCENT = 15.0
+"""Roads that are steeper are errors of the altitude."""
 METRES_PER_KPA = 84.3
 """Altitude lost for a kilopascal gained near sea level (standard atmosphere)."""
 ALTITUDE_WINDOW_M = 60.0
@@ -125,29 +130,45 @@ def _from_altitude(timeline: pd.DataFrame, cells: Cells) -> GradeEstimate | None
     """Slope of altitude over distance, smoothed over `ALTITUDE_WINDOW_M`."""
     for signal, noise_m in ALTITUDE_SD_M.items():
         raw = column(timeline, signal)
-        if np.isfinite(raw).sum() < 10:
+        known = np.isfinite(raw)
+        if known.sum() < 10:
             continue
-        altitude = -METRES_PER_KPA * raw if signal == "baro_pressure_kpa" else raw
-        by_cell = cells.mean(altitude, np.isfinite(altitude))
-        known = np.isfinite(by_cell)
-        if known.sum() < 5:
+        to_metres = -METRES_PER_KPA if signal == "baro_pressure_kpa" else 1.0
+        steps = np.abs(np.diff(np.unique(raw[known])))
+        # Some logs hold whole kilopascals: 84 m.
+        coarse_m = abs(to_metres) * float(steps.min()) / np.sqrt(12.0) if steps.size else 0.0
+        by_cell = cells.mean(to_metres * raw, known)
+        if np.isfinite(by_cell).sum() < 5:
             continue
         cell_m = float(np.nanmax(column(timeline, "distance_m"))) / max(len(cells), 1)
         width = max(ALTITUDE_WINDOW_M / max(cell_m, 0.1), 1.0)
-        weight = gaussian_filter1d(known.astype(float), width)
-        smooth = gaussian_filter1d(np.where(known, by_cell, 0.0), width) / np.maximum(weight, 1e-9)
-        percent = np.gradient(smooth) / max(cell_m, 0.1) * 100.0
+        percent = np.full(len(cells), np.nan)
+        # Nobody knows how far a gap in the speed reaches, so nothing is compared across it.
+        for part in np.split(np.arange(len(cells)), np.flatnonzero(cells.after_gap)):
+            if part.size >= 2:
+                percent[part] = _slope_percent(by_cell[part], width, cell_m)
+        percent[np.abs(percent) > STEEPEST_PERCENT] = np.nan
         # Derivative of a Gaussian-smoothed series: sd = noise / (1.88 width^1.5 cell).
-        sd = noise_m / (1.88 * width**1.5 * cell_m) * 100.0
-        near = uniform_filter1d(known.astype(float), int(2 * width) + 1) > 0.2
-        percent = np.where(near, percent, np.nan)
+        sd = np.hypot(noise_m, coarse_m) / (1.88 * width**1.5 * cell_m) * 100.0
+        sd_percent = float(np.hypot(sd, ALTITUDE_FLOOR_PERCENT[signal]))
         return GradeEstimate(
             percent,
-            np.where(near, np.hypot(sd, 0.5), np.nan),
+            np.where(np.isfinite(percent), sd_percent, np.nan),
             np.zeros(len(cells), dtype=bool),
             "altitude",
         )
     return None
+
+
+def _slope_percent(
+    altitude_m: NDArray[np.float64], width: float, cell_m: float
+) -> NDArray[np.float64]:
+    known = np.isfinite(altitude_m)
+    weight = gaussian_filter1d(known.astype(float), width)
+    smooth = gaussian_filter1d(np.where(known, altitude_m, 0.0), width) / np.maximum(weight, 1e-9)
+    percent = np.gradient(smooth) / max(cell_m, 0.1) * 100.0
+    near = uniform_filter1d(known.astype(float), int(2 * width) + 1) > 0.2
+    return np.where(near, percent, np.nan)
 
 
 def _from_inertia(timeline: pd.DataFrame, cells: Cells) -> GradeEstimate | None:

@@ -201,8 +201,8 @@ def learn_powertrain(
         beta = np.asarray(np.linalg.solve(normal, right), np.float64)
     if beta[0] <= 0:
         return None  # more load, less acceleration: the signal is not what it claims to be
-    residual = np.concatenate([stretches.within(beta) for stretches in evidence])
-    noise = float(1.4826 * np.median(np.abs(residual)))
+    residual = np.concatenate([stretches.unbiased(beta) for stretches in evidence])
+    noise = float(1.4826 * np.median(np.abs(residual))) if residual.size else MODEL_SCALE_MPS2
     return Powertrain(beta, np.asarray(np.linalg.inv(normal), np.float64), noise, signal)
 
 
@@ -236,6 +236,13 @@ class _Stretches:
     def within(self, beta: NDArray[np.float64]) -> NDArray[np.float64]:
         """Residual of every point against its stretch's own mean."""
         return np.asarray(self._y - self._x @ beta)
+
+    def unbiased(self, beta: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The same, widened by what the mean has taken; stretches of one point say nothing."""
+        count = self._count[self._of]
+        several = count > 1
+        widened = np.sqrt(count[several] / (count[several] - 1.0))
+        return np.asarray(self.within(beta)[several] * widened)
 
     def normal_equations(
         self, beta: NDArray[np.float64]

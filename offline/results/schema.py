@@ -1,8 +1,8 @@
 """The tables of the result store, for SQLite and PostgreSQL alike.
 
 Names carry units. A trip may be stored in two variants: `standard`, which is what everybody
-sees, and `no_road_context`, scored on request without the camera; only the standard variant
-counts in the summary tables.
+sees, and `no_road_context`, scored on request as if nothing of the road were known; only the
+standard variant counts in the summary tables.
 """
 
 from __future__ import annotations

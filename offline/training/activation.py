@@ -81,7 +81,7 @@ class ActivationMaps:
 
         Parameters
         ----------
-        stack : ndarray of uint8, shape (96, 160, 3)
+        stack : ndarray of uint8, shape (96, 160, 5)
 
         Returns
         -------

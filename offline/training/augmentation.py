@@ -1,7 +1,7 @@
 """Random changes to training stacks, as TensorFlow operations on a whole batch.
 
-The three planes of a stack come from one camera within a second, so every change of geometry or
-exposure applies to all three alike; only sensor noise differs.
+The planes of a stack come from one camera within seconds, so every change of geometry or exposure
+applies to all of them alike; only sensor noise differs.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from offline.training.config import Augmentation
+from offline.training.sources import HORIZON_UNIT
 
 Tensor = Any
 
@@ -34,8 +35,9 @@ def augmenter(
 ) -> Callable[[Tensor, dict[str, Tensor], dict[str, Tensor]], tuple[Tensor, Any, Any]]:
     """A function that changes a batch.
 
-    It takes pictures (float32 of 0..1, shape (n, rows, columns, 3)), targets by head and reals by
-    name, and returns the same three; a mirrored stack's `heading` changes sign.
+    It takes pictures (float32 of 0..1, shape (n, rows, columns, 5)), targets by head and reals by
+    name, and returns the same three: `heading` of a mirrored stack changes sign, `horizon` moves
+    with the picture, and a camera shown as standing has no `speed`.
     """
     permutations = mirror_permutations(settings, heads)
 
@@ -44,17 +46,21 @@ def augmenter(
     ) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
         count = tf.shape(pictures)[0]
         standing = _chance(count, settings.standing_share)[:, None, None, None]
-        pictures = tf.where(standing, pictures[..., -1:] + 0.0 * pictures, pictures)
+        pictures = tf.where(standing, pictures[..., :1] + 0.0 * pictures, pictures)
+        reals = dict(reals)
+        if "speed" in reals:
+            reals["speed"] = tf.where(standing[:, 0, 0, 0], 0.0 * reals["speed"], reals["speed"])
         mirrored = _chance(count, settings.mirror_share)
         pictures = tf.where(mirrored[:, None, None, None], pictures[:, :, ::-1], pictures)
         targets = {
             head: tf.where(mirrored[:, None], tf.gather(values, permutations[head], axis=1), values)
             for head, values in targets.items()
         }
-        reals = dict(reals)
         if "heading" in reals:
             reals["heading"] = tf.where(mirrored, -reals["heading"], reals["heading"])
-        pictures = _moved(pictures, settings)
+        pictures, down, zoom = _moved(pictures, settings)
+        if "horizon" in reals:
+            reals["horizon"] = (reals["horizon"] - down / np.float32(HORIZON_UNIT)) / zoom
         pictures = _exposed(pictures, settings)
         return pictures, targets, reals
 
@@ -65,8 +71,11 @@ def _chance(count: Tensor, share: float) -> Tensor:
     return tf.random.uniform((count,)) < share
 
 
-def _moved(pictures: Tensor, settings: Augmentation) -> Tensor:
-    """Shift, zoom and rotate: where the camera points and how wide it sees."""
+def _moved(pictures: Tensor, settings: Augmentation) -> tuple[Tensor, Tensor, Tensor]:
+    """Shift, zoom and rotate: where the camera points and how wide it sees.
+
+    Returns the pictures, how far each was moved up in half heights, and how far zoomed out.
+    """
     count, rows, columns = tf.shape(pictures)[0], pictures.shape[1], pictures.shape[2]
     angle = tf.random.uniform((count,), -1.0, 1.0) * np.float32(np.radians(settings.rotate_deg))
     zoom = tf.exp(tf.random.uniform((count,), -1.0, 1.0) * np.float32(settings.zoom))
@@ -79,10 +88,11 @@ def _moved(pictures: Tensor, settings: Augmentation) -> Tensor:
         [cos, -sin, cx - cos * cx + sin * cy + across, sin, cos, cy - sin * cx - cos * cy + down,
          zero, zero], axis=1,
     )  # fmt: skip
-    return tf.raw_ops.ImageProjectiveTransformV3(
+    moved = tf.raw_ops.ImageProjectiveTransformV3(
         images=pictures, transforms=transforms, output_shape=[rows, columns], fill_value=0.0,
         interpolation="BILINEAR", fill_mode="NEAREST",
     )  # fmt: skip
+    return moved, down / cy, zoom
 
 
 def _exposed(pictures: Tensor, settings: Augmentation) -> Tensor:

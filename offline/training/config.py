@@ -83,13 +83,10 @@ class Stage(_Strict):
     batch: int = Field(default=64, gt=0, le=1024)
     learning_rate: float = Field(default=1e-3, gt=0, le=1)
     warmup_steps: int = Field(default=100, ge=0)
-    roads: int | None = Field(
-        default=None, gt=0, description="Draw from the first so many roads of synthetic sets only."
-    )
 
 
 class Augmentation(_Strict):
-    """Random changes to a training stack; the three planes always change together."""
+    """Random changes to a training stack; its planes always change together."""
 
     mirror: dict[str, dict[str, str]] = Field(
         default_factory=dict,
@@ -155,10 +152,10 @@ class TrainingConfig(_Strict):
         default=0.5, ge=0, le=1, description="0 counts every frame alike, 1 every class alike."
     )
     auxiliary_weight: float = Field(
-        default=0.3, ge=0, description="Weight of grade and heading targets."
+        default=0.3, ge=0, description="Weight of grade, heading, horizon and speed targets."
     )
     single_frame: bool = Field(
-        default=False, description="Show the newest plane three times, no motion."
+        default=False, description="Show the labelled frame alone, no motion."
     )
     validate_every: int = Field(default=500, gt=0)
     patience: int = Field(default=8, gt=0, description="Validations without gain that end a stage.")

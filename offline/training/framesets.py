@@ -20,8 +20,8 @@ class FrameSet:
     name : str
         Where the frames are from.
     planes : ndarray of uint8, shape (p, 96, 160)
-    stacks : ndarray of int64, shape (n, 3)
-        Planes of every labelled frame, oldest first.
+    stacks : ndarray of int64, shape (n, 5)
+        Planes of every labelled frame, its own first (`preprocessing.STACK_OFFSETS_S`).
     targets : dict of str to ndarray of float32, shape (n, classes)
         Probability of each class by head; rows of an unlabelled frame are zero.
     weights : dict of str to ndarray of float32, shape (n,)
@@ -49,10 +49,10 @@ class FrameSet:
     def pictures(
         self, index: NDArray[np.int64], *, single_frame: bool = False
     ) -> NDArray[np.uint8]:
-        """Stacks of the frames at `index`, shape (n, 96, 160, 3)."""
+        """Stacks of the frames at `index`, shape (n, 96, 160, 5)."""
         chosen = self.stacks[index]
         if single_frame:
-            chosen = np.repeat(chosen[:, -1:], chosen.shape[1], axis=1)
+            chosen = np.repeat(chosen[:, :1], chosen.shape[1], axis=1)
         return np.ascontiguousarray(np.moveaxis(self.planes[chosen], 1, -1))
 
     def shrunk(self, factor: int) -> FrameSet:

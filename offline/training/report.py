@@ -131,7 +131,7 @@ def _mistakes(
         frames, index = owner[row]
         stack = frames.pictures(np.array([index]))[0]
         evidence = maps.evidence(stack, head)[..., guess[row]]
-        _, jpeg = cv2.imencode(".jpg", overlay(stack[..., -1], evidence))
+        _, jpeg = cv2.imencode(".jpg", overlay(stack[..., 0], evidence))
         name = frames.names[index] if frames.names else str(index)
         caption = (
             f"{name}: {classes[truth[row]]}, called {classes[guess[row]]} "

@@ -23,7 +23,6 @@ from scipy.special import ndtr
 from offline import roadscene
 from offline.errors import InputError
 from offline.smoothing import smooth_speed
-from offline.training.roads import TURN_CURVATURE_PER_M
 from onboard.trip import Samples, Trip
 
 GRADE_WINDOW_M: Final = 60.0
@@ -160,7 +159,7 @@ def label_probabilities(ahead: RoadAhead) -> tuple[Array, Array]:
     down = ndtr((-ahead.grade_percent - limit) / ahead.grade_sd_percent)
     slope = np.stack([1.0 - up - down, up, down], axis=1)
     change, sd = ahead.heading_change_deg, ahead.heading_sd_deg
-    junction = ahead.peak_curvature_per_m >= TURN_CURVATURE_PER_M
+    junction = ahead.peak_curvature_per_m >= roadscene.TURN_CURVATURE_PER_M
     turn_limit = np.where(junction, roadscene.TURN_HEADING_CHANGE_DEG, np.inf)
     left, right = ndtr((change - turn_limit) / sd), ndtr((-change - turn_limit) / sd)
     bend_limit = roadscene.CURVE_HEADING_CHANGE_DEG

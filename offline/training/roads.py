@@ -22,9 +22,6 @@ from offline import roadscene
 STEP_M: Final = 0.5
 MARGIN_M: Final = 60.0
 """Straight road drawn behind the first and beyond the last driven metre."""
-TURN_CURVATURE_PER_M: Final = 0.06
-"""A turn is made at a junction: somewhere in the window its radius is under about 17 m. Ramps and
-hairpins also swing by 35 degrees in 25 m, but on wider arcs, and stay curves."""
 
 Array = NDArray[np.float64]
 
@@ -124,7 +121,7 @@ class Geometry:
             self.heading_change_deg, self.curvature_per_m, self.peak_curvature_per_m, strict=True
         ):
             name = roadscene.course_of_heading(float(heading), float(curvature))
-            if name.endswith("_turn") and peak < TURN_CURVATURE_PER_M:
+            if name.endswith("_turn") and peak < roadscene.TURN_CURVATURE_PER_M:
                 name = "curve"
             names.append(name)
         return names

@@ -27,8 +27,12 @@ from offline.training.framesets import FrameSet, one_hot
 
 Split = Literal["train", "validation", "test"]
 PICTURES: Final = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
-AUXILIARY: Final = ("grade", "heading")
-"""Real targets that synthetic frames carry: mean grade ahead / 5 %, heading change / 45 degrees."""
+AUXILIARY: Final = ("grade", "heading", "horizon", "speed")
+"""Real targets that synthetic frames carry: mean grade ahead / 5 %, heading change / 45 degrees,
+row of the true horizon / 0.2 half heights below the middle, speed / 15 m/s. A slope is where the
+road points against the horizon, a turn the heading over a distance: each is learnt sooner when its
+parts are."""
+HORIZON_UNIT: Final = 0.2
 GRADE_SOFTNESS_PERCENT: Final = 0.4
 HEADING_SOFTNESS_DEG: Final = 1.5
 CURVATURE_SOFTNESS_PER_M: Final = 0.0012
@@ -85,6 +89,8 @@ def read_synth(
     count = int(starts[-1])
     grade = np.concatenate([f.grade_percent for _, f in held])
     heading = np.concatenate([f.heading_change_deg for _, f in held])
+    horizon = np.concatenate([f.horizon for _, f in held])
+    speed = np.concatenate([f.speed_mps for _, f in held])
     return [
         FrameSet(
             name=f"synthetic {split or 'all'}",
@@ -95,6 +101,8 @@ def read_synth(
             reals={
                 "grade": np.clip(grade / 5.0, -2.5, 2.5).astype(np.float32),
                 "heading": np.clip(heading / 45.0, -2.5, 2.5).astype(np.float32),
+                "horizon": np.clip(horizon / HORIZON_UNIT, -4.0, 4.0).astype(np.float32),
+                "speed": (speed / 15.0).astype(np.float32),
             },
             groups=[f"road {road}" for road, f in held for _ in range(f.planes.shape[0])],
             names=[f"road {road} t={t:.1f} s" for road, f in held for t in f.t_s],
@@ -147,8 +155,8 @@ def read_video(
 ) -> FrameSet:
     """Labelled frames of a video within stretches of time.
 
-    Every frame's stack is made of the video's own frames one and a half seconds back, so that
-    stacks have any phase. Nothing outside a stretch is looked at, planes of the past included.
+    Every frame's stack is made of the video's own frames, so that stacks have any phase. Nothing
+    outside a stretch is looked at, later planes included.
     """
     table = read_csv(labels)
     if "t_s" not in table:
@@ -167,7 +175,7 @@ def read_video(
         nearest = np.abs(label_t[None, :] - times[inside][:, None]).argmin(axis=1)
         near = np.abs(label_t[nearest] - times[inside]) < 0.03
         parts.append((stacks[near], nearest[near]))
-    stacks = np.concatenate([p[0] for p in parts]) if parts else np.zeros((0, 3), np.int64)
+    stacks = np.concatenate([p[0] for p in parts]) if parts else np.zeros((0, 1), np.int64)
     rows = np.concatenate([p[1] for p in parts]) if parts else np.zeros(0, np.int64)
     targets, weights = {}, {}
     for head, classes in heads.items():
@@ -271,7 +279,8 @@ def read_pictures(table: pd.DataFrame, base: Path, heads: Heads, where: str) -> 
     for head, classes in heads.items():
         targets[head], weights[head] = one_hot(names[head], classes, where)
     planes = np.asarray([read_plane(base / str(file)) for file in table["file"]], np.uint8)
-    stacks = np.repeat(np.arange(len(table))[:, None], 3, axis=1)
+    planes_a_stack = len(preprocessing.STACK_OFFSETS_S)
+    stacks = np.repeat(np.arange(len(table))[:, None], planes_a_stack, axis=1)
     if "t_s" in table:
         key = "sequence" if "sequence" in table and table["sequence"].notna().any() else "source"
         groups = table[key].astype(str) if key in table else pd.Series("", index=table.index)

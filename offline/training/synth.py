@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import os
 import zipfile
 from collections.abc import Iterator
@@ -30,7 +31,7 @@ from offline.training.roads import RoadNetwork, build_network, geometry_ahead
 
 SET_FILE: Final = "set.json"
 ROADS_FOLDER: Final = "roads"
-VERSION: Final = "synthetic-roads-1"
+VERSION: Final = "synthetic-roads-2"
 SPLITS: Final = ("train", "train", "train", "train", "train", "train", "train", "train",
                  "validation", "test")  # fmt: skip
 """Road k is in split k % 10."""
@@ -44,6 +45,9 @@ class RoadFrames:
     ----------
     planes : ndarray of uint8, shape (n, 96, 160)
     t_s, speed_mps, grade_percent, heading_change_deg, curvature_per_m : ndarray, shape (n,)
+    camera_pitch_deg : ndarray, shape (n,)
+        How far above the horizon the camera looks, the vehicle's own pitch included.
+    horizontal_fov_deg : float
     slope, course : list of str
         Labels from geometry.
     setting : str
@@ -55,9 +59,17 @@ class RoadFrames:
     grade_percent: NDArray[np.float64]
     heading_change_deg: NDArray[np.float64]
     curvature_per_m: NDArray[np.float64]
+    camera_pitch_deg: NDArray[np.float64]
+    horizontal_fov_deg: float
     slope: list[str]
     course: list[str]
     setting: str
+
+    @property
+    def horizon(self) -> NDArray[np.float64]:
+        """Row of the true horizon, in half heights of the plane below its middle."""
+        across = np.tan(np.radians(self.horizontal_fov_deg / 2.0)) / (preprocessing.PLANE_WIDTH / 2)
+        return np.tan(np.radians(self.camera_pitch_deg)) / (across * preprocessing.PLANE_HEIGHT / 2)
 
     @property
     def stack_indices(self) -> NDArray[np.int64]:
@@ -102,6 +114,8 @@ def render_road(
         grade_percent=ahead.grade_percent,
         heading_change_deg=ahead.heading_change_deg,
         curvature_per_m=ahead.curvature_per_m,
+        camera_pitch_deg=np.degrees(np.arcsin(-drive.rotation[:, 2, 2])),
+        horizontal_fov_deg=math.degrees(drive.mounting.horizontal_fov_rad),
         slope=ahead.slopes(),
         course=ahead.courses(),
         setting=network.setting,
@@ -177,6 +191,8 @@ def write_road(folder: Path, road: int, frames: RoadFrames) -> None:
         grade_percent=frames.grade_percent,
         heading_change_deg=frames.heading_change_deg,
         curvature_per_m=frames.curvature_per_m,
+        camera_pitch_deg=frames.camera_pitch_deg,
+        horizontal_fov_deg=np.asarray(frames.horizontal_fov_deg),
         slope=np.asarray(frames.slope),
         course=np.asarray(frames.course),
         setting=np.asarray(frames.setting),
@@ -206,6 +222,8 @@ def read_road(file: Path) -> RoadFrames:
                 grade_percent=held["grade_percent"],
                 heading_change_deg=held["heading_change_deg"],
                 curvature_per_m=held["curvature_per_m"],
+                camera_pitch_deg=held["camera_pitch_deg"],
+                horizontal_fov_deg=float(held["horizontal_fov_deg"]),
                 slope=[str(v) for v in held["slope"]],
                 course=[str(v) for v in held["course"]],
                 setting=str(held["setting"]),

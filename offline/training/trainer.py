@@ -31,11 +31,16 @@ def use_threads(count: int) -> None:
 
 @dataclass(frozen=True)
 class TrainingData:
-    """Frames to learn from and frames to choose and calibrate by."""
+    """Frames to learn from and frames to choose and calibrate by.
+
+    Weights are chosen by the mean score of the validation sets, each counted by its source's share
+    of a batch: a short stretch of one real road would otherwise decide by its own noise.
+    """
 
     train: list[FrameSet]
     shares: list[float]
     validation: list[FrameSet]
+    validation_shares: list[float]
 
 
 def load_data(config: TrainingConfig) -> TrainingData:
@@ -46,15 +51,17 @@ def load_data(config: TrainingConfig) -> TrainingData:
     InputError
         A source is missing or malformed, or a class has no frames.
     """
-    train, shares, validation = [], [], []
+    train, shares, validation, weights = [], [], [], []
     for source in config.data:
         sets = sources.read(source, config.heads, "train", config.seed)
         train += sets
         shares += [source.share] * len(sets)
-        validation += sources.read(source, config.heads, "validation", config.seed)
+        held_out = sources.read(source, config.heads, "validation", config.seed)
+        validation += held_out
+        weights += [source.share] * len(held_out)
     require_every_class(train, config.heads, "training")
     require_every_class(validation, config.heads, "validation")
-    return TrainingData(train, shares, validation)
+    return TrainingData(train, shares, validation, weights)
 
 
 def auxiliary_names(config: TrainingConfig) -> tuple[str, ...]:
@@ -120,7 +127,6 @@ class Sampler:
         config: TrainingConfig,
         data: TrainingData,
         shrink: int = 1,
-        roads: int | None = None,
     ) -> None:
         self._train = [frames.shrunk(shrink) for frames in data.train]
         self._heads = list(config.heads)
@@ -128,7 +134,7 @@ class Sampler:
         self._single_frame = config.single_frame
         shares = np.asarray(data.shares, float)
         self._shares = shares / shares.sum()
-        self._chances = [_frame_chances(frames, config, roads) for frames in data.train]
+        self._chances = [_frame_chances(frames, config) for frames in data.train]
 
     def batch(self, rng: np.random.Generator, size: int) -> dict[str, Any]:
         counts = rng.multinomial(size, self._shares)
@@ -159,17 +165,11 @@ class Sampler:
         }
 
 
-def _frame_chances(
-    frames: FrameSet, config: TrainingConfig, roads: int | None = None
-) -> NDArray[np.float64]:
-    """Cumulated chance of every frame, rarer classes drawn more often; 0 past so many roads."""
+def _frame_chances(frames: FrameSet, config: TrainingConfig) -> NDArray[np.float64]:
+    """Cumulated chance of every frame, rarer classes drawn more often."""
     chance = np.zeros(len(frames))
-    drawn = np.ones(len(frames), dtype=bool)
-    if roads is not None and frames.groups:
-        numbers = [name.removeprefix("road ") for name in frames.groups]
-        drawn = np.array([not n.isdigit() or int(n) < roads for n in numbers])
     for head, classes in config.heads.items():
-        labels = np.where(drawn, frames.labels(head), -1)
+        labels = frames.labels(head)
         counts = np.bincount(labels[labels >= 0], minlength=len(classes)).astype(float)
         rarity = np.where(counts > 0, counts.max() / np.maximum(counts, 1), 0.0)
         rarity = rarity**config.class_balance
@@ -238,7 +238,7 @@ class Trainer:
         if manager.latest_checkpoint:
             checkpoint.restore(manager.latest_checkpoint)
             log.info("stage %d goes on at step %d", number, int(done.numpy()))
-        sampler = Sampler(self._config, self._data, stage.shrink, stage.roads)
+        sampler = Sampler(self._config, self._data, stage.shrink)
         step = self._step(model, optimizer)
         # The batch at step k depends on the seed and k only, so a resumed run sees what an
         # uninterrupted one would have seen.
@@ -254,8 +254,10 @@ class Trainer:
                 score = self._validate(model, before + k, losses)
                 losses = []
                 if score > float(best.numpy()):
-                    best.assign(score)
                     best_at.assign(k)
+                # Of equals the later has seen more.
+                if score >= float(best.numpy()):
+                    best.assign(score)
                     partial = folder / "best.partial.weights.h5"
                     model.save_weights(partial)
                     partial.replace(best_file)
@@ -298,9 +300,10 @@ class Trainer:
         return step
 
     def _validate(self, model: keras.Model, step: int, losses: Sequence[float]) -> float:
-        """Mean macro-F1 over sources and heads on validation frames."""
+        """Mean macro-F1 over heads and, by share, over sources on validation frames."""
         scores: dict[str, float] = {}
-        for frames in self._data.validation:
+        shares: list[float] = []
+        for frames, share in zip(self._data.validation, self._data.validation_shares, strict=True):
             limited = _thinned(frames, 1500)
             logits = predict(model, limited, self._heads, single_frame=self._config.single_frame)
             for head in self._heads:
@@ -309,7 +312,8 @@ class Trainer:
                     guess = logits[head].argmax(axis=1)
                     key = f"{frames.name} {head}"
                     scores[key] = macro_f1(truth, guess, len(self._config.heads[head]))
-        score = float(np.mean(list(scores.values())))
+                    shares.append(share)
+        score = float(np.average(list(scores.values()), weights=shares))
         loss = float(np.mean(losses)) if losses else float("nan")
         log.info(
             "step %d loss %.3f score %.4f  %s", step, loss, score,

@@ -113,3 +113,12 @@ def test_truth_tells_the_road_from_the_driver():
     flat = drive_with_truth(road.flat(), CAR, rough, policy, seed=1)
     assert flat.events
     assert not any(t.road_caused for t in flat.events)
+
+
+def test_an_event_that_the_flat_road_misses_by_a_hair_is_marked():
+    road = make_road(np.random.default_rng(6), "mountain", 8000.0)
+    trip = drive_with_truth(road, CAR, driver_of_harshness(0.8), load_policy("car"), seed=6)
+    by_a_hair = [event for event in trip.events if event.nearly_on_flat]
+    assert by_a_hair
+    assert all(event.road_caused for event in by_a_hair)
+    assert sum(event.road_caused for event in trip.events) > len(by_a_hair)

@@ -18,7 +18,7 @@ Change = Callable[[dict[str, Any]], None]
 
 
 def stacks(n: int = 3) -> np.ndarray:
-    return np.random.default_rng(5).integers(0, 256, (n, 96, 160, 3), dtype=np.uint8)
+    return np.random.default_rng(5).integers(0, 256, (n, 96, 160, 5), dtype=np.uint8)
 
 
 @pytest.fixture

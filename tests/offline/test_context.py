@@ -12,7 +12,7 @@ from offline.policy import Policy, load_policy, parse_policy
 from offline.scenelabels import SceneLabels
 from offline.verdicts import EventKind, Outcome, Verdict
 
-from .recordings import labels, ramp, recording
+from .recordings import labels, ramp, recording, without
 from .test_policy import shipped_text
 
 CAR = load_policy("car")
@@ -297,3 +297,41 @@ def test_without_video_braking_is_not_excused_by_a_bend_nobody_saw():
     scored = score_samples(samples, None, None, CAR)
     (braking,) = [v for v in scored.verdicts if v.event.kind is EventKind.HARSH_BRAKING]
     assert braking.outcome is Outcome.KEPT
+
+
+def test_an_altitude_in_coarse_steps_proves_no_hill():
+    # Whole kilopascals on a level road: one step of 84 m in the middle of the event.
+    high = ramp((0, 2000), (60, 2000), (61, 4000), (80, 4000), (81, 2000), (120, 2000))
+    samples = recording(
+        120,
+        speed_kmh=60.0,
+        rpm=high,
+        load_percent=80.0,
+        baro_pressure_kpa=ramp((0, 101), (69.9, 101), (70, 100), (120, 100)),
+    )
+    assert over_revving(score_samples(samples, None, None, CAR)).outcome is not Outcome.EXONERATED
+
+
+def test_metres_climbed_in_a_gap_of_the_speed_are_no_cliff():
+    altitude = ramp((0, 100), (60, 100), (128, 160), (240, 160))
+    whole = recording(240, speed_kmh=60.0, rpm=2000.0, gps_altitude_m=altitude)
+    cut = whole | without({"speed_kmh": whole["speed_kmh"]}, 60, 128)
+    assert score_samples(whole, None, None, CAR).timeline["p_uphill"].max() > 0.9
+    assert score_samples(cut, None, None, CAR).timeline["p_uphill"].max() < 0.1
+
+
+def test_without_video_a_bend_that_was_only_measured_excuses_nothing():
+    kmh = ramp((0, 60), (60, 60), (64, 20), (120, 20))
+    turning = ramp((0, 0), (58, 0), (59, 0.3), (70, 0.3), (71, 0), (120, 0))
+    samples = recording(120, speed_kmh=kmh, yaw_rate_rad_s=turning, gps_altitude_m=100.0)
+    scored = score_samples(samples, None, None, CAR)
+    (braking,) = [v for v in scored.verdicts if v.event.kind is EventKind.HARSH_BRAKING]
+    assert braking.outcome is Outcome.KEPT
+    assert scored.exposure.scene_coverage > 0.9  # the slope is known nearly everywhere
+
+
+@pytest.mark.parametrize(("kmh", "scene"), [(20, "left_turn"), (60, "curve")])
+def test_a_turn_driven_faster_than_a_turn_can_be_is_a_curve(kmh: float, scene: str):
+    samples = recording(120, speed_kmh=kmh, rpm=2000.0)
+    scored = score_samples(samples, None, labels(120, 0, lambda t: 2 if 20 < t < 100 else 0), CAR)
+    assert scored.timeline["scene"].iloc[5 * 60] == scene

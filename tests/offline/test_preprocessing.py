@@ -52,23 +52,26 @@ def test_unreadable_bytes_are_none(data: bytes) -> None:
     assert preprocessing.plane_of_jpeg(data) is None
 
 
-def test_stacks_take_half_and_one_second_back() -> None:
-    t_s = np.arange(6) * 0.5
+def test_stacks_show_the_next_three_seconds() -> None:
+    t_s = np.arange(8) * 0.5
     assert preprocessing.stack_indices(t_s).tolist() == [
-        [0, 0, 0],
-        [0, 0, 1],
-        [0, 1, 2],
-        [1, 2, 3],
-        [2, 3, 4],
-        [3, 4, 5],
+        [0, 1, 2, 4, 6],
+        [1, 2, 3, 5, 7],
+        [2, 3, 4, 6, 6],
+        [3, 4, 5, 7, 7],
+        [4, 5, 6, 6, 6],
+        [5, 6, 7, 7, 7],
+        [6, 7, 7, 7, 7],
+        [7, 7, 7, 7, 7],
     ]
 
 
-def test_a_gap_and_lone_stills_repeat_the_newest_plane() -> None:
+def test_before_a_gap_and_for_lone_stills_the_plane_before_stands_in() -> None:
     t_s = np.array([0.0, 0.5, 9.0, 9.5, np.nan])
-    assert preprocessing.stack_indices(t_s)[2:].tolist() == [[2, 2, 2], [2, 2, 3], [4, 4, 4]]
+    found = preprocessing.stack_indices(t_s).tolist()
+    assert found == [[0, 1, 1, 1, 1], [1] * 5, [2, 3, 3, 3, 3], [3] * 5, [4] * 5]
 
 
-def test_dense_frames_still_reach_back_by_time() -> None:
-    t_s = np.arange(40) / 20
-    assert preprocessing.stack_indices(t_s)[-1].tolist() == [19, 29, 39]
+def test_dense_frames_still_reach_ahead_by_time() -> None:
+    t_s = np.arange(80) / 20
+    assert preprocessing.stack_indices(t_s)[5].tolist() == [5, 15, 25, 45, 65]

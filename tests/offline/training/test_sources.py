@@ -91,7 +91,13 @@ def test_sequences_become_stacks_and_manoeuvres(tmp_path: Path) -> None:
     grouped = sources.with_manoeuvres(table)
     assert grouped["group"].nunique() == 2
     frames = sources.read_pictures(grouped, tmp_path, ROAD, "labels.csv")
-    assert frames.stacks.tolist() == [[0, 0, 0], [0, 0, 1], [0, 1, 2], [1, 2, 3], [2, 3, 4]]
+    assert frames.stacks.tolist() == [
+        [0, 1, 2, 4, 4],
+        [1, 2, 3, 3, 3],
+        [2, 3, 4, 4, 4],
+        [3, 4, 4, 4, 4],
+        [4, 4, 4, 4, 4],
+    ]
 
 
 def test_a_video_stretch_never_looks_beyond_itself(tmp_path: Path) -> None:
@@ -110,12 +116,13 @@ def test_a_video_stretch_never_looks_beyond_itself(tmp_path: Path) -> None:
     )
     frames = sources.read_video(video, labels, ROAD, [(2.0, 3.0)], {"slope": 0.5})
     assert len(frames) == 21
-    assert frames.planes.shape[0] == 21  # nothing before 2.0 s was even kept
+    assert frames.planes.shape[0] == 21  # nothing after 3.0 s was even kept
     assert frames.labels("course").tolist() == [0] * 10 + [1] * 11
     assert set(frames.weights["slope"].tolist()) == {0.5}
-    last = frames.pictures(np.array([20]))[0].astype(float).mean(axis=(0, 1))
-    assert last[0] == pytest.approx(80, abs=3)  # one second before 3.0 s
-    assert last[2] == pytest.approx(120, abs=3)
+    first = frames.pictures(np.array([0]))[0].astype(float).mean(axis=(0, 1))
+    assert first[0] == pytest.approx(80, abs=3)
+    assert first[2] == pytest.approx(120, abs=3)  # one second after 2.0 s
+    assert first[4] == pytest.approx(120, abs=3)  # and never later than 3.0 s
 
 
 @pytest.mark.parametrize(

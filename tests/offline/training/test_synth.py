@@ -59,7 +59,7 @@ def test_a_set_is_read_as_stacks_with_labels(rendered: Path) -> None:
     road = synth.read_road(synth.road_file(rendered, 3))
     assert len(frames) == road.planes.shape[0]
     stack = frames.pictures(np.array([5]))[0]
-    assert np.array_equal(stack, np.moveaxis(road.planes[[3, 4, 5]], 0, -1))
+    assert np.array_equal(stack, np.moveaxis(road.planes[[5, 6, 7, 9, 11]], 0, -1))
     alone = frames.pictures(np.array([5]), single_frame=True)[0]
     assert np.array_equal(alone[..., 0], road.planes[5])
     assert sources.read_synth(rendered, HEADS, "test") == []
@@ -75,3 +75,15 @@ def test_a_damaged_road_is_named(rendered: Path, tmp_path: Path) -> None:
     file.write_bytes(synth.road_file(rendered, 3).read_bytes()[:2000])
     with pytest.raises(InputError, match=r"road_00001\.npz.*render it again"):
         synth.read_road(file)
+
+
+def test_the_horizon_stands_where_the_camera_pitch_puts_it(rendered: Path) -> None:
+    road = synth.read_road(synth.road_file(rendered, 3))
+    # A camera that looks up sees the horizon below the middle; half the picture's height is
+    # 48 of 80 half widths.
+    half_width = np.tan(np.radians(road.horizontal_fov_deg / 2))
+    expected = np.tan(np.radians(road.camera_pitch_deg)) / half_width * 80 / 48
+    assert np.allclose(road.horizon, expected)
+    assert np.abs(road.horizon).max() < 1.0
+    frames = sources.read_synth(rendered, HEADS, None)[0]
+    assert set(frames.reals) == set(sources.AUXILIARY)

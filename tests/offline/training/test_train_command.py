@@ -28,7 +28,7 @@ dropout = 0.0
 label_smoothing = 0.0
 validate_every = 10
 patience = 99
-calibration_frames = 12
+calibration_frames = 24
 
 [heads]
 label = ["stripes", "bars"]
