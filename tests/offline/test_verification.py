@@ -115,3 +115,33 @@ def test_a_trip_that_is_not_stored_is_one_clear_line(trip: Path, tmp_path: Path,
         pass
     assert group.run(["verify", str(trip), "--results", str(tmp_path)]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_trip_with_altitude_and_no_video_is_scored_by_its_measured_slope(tmp_path: Path, capsys):
+    writer = TripWriter.create(tmp_path / "trips", vehicle="van-8", driver="Ada")
+    for step in range(300):
+        t = 5_000_000_000_000 + step * 500_000_000
+        writer.add_clock(t, t, 1_790_000_000_000_000_000 + step * 500_000_000, "boot")
+        climbed = 0.06 * 60 / 3.6 * min(max(step / 2 - 45, 0.0), 50.0)
+        high = 4000.0 if 120 <= step <= 160 else 2000.0
+        for name, value in (
+            ("speed_kmh", 60.0), ("rpm", high), ("load_percent", 80.0 if high > 3000 else 30.0),
+            ("gps_altitude_m", 100.0 + climbed),
+        ):  # fmt: skip
+            writer.add_sample(t, name, value, "ok", 20.0)
+    writer.commit()
+    writer.close("test")
+    one = score_trip(writer.path, classifier=None, policy=CAR)
+    assert one.road_context == "measured slope"
+    assert [v.outcome.value for v in one.verdicts] == ["exonerated"]
+    off = score_trip(writer.path, classifier=None, policy=CAR, road_context=False)
+    assert off.road_context == "switched off"
+    assert [v.outcome.value for v in off.verdicts] == ["kept"]
+
+    results = tmp_path / "results"
+    assert group.run(["score", str(tmp_path / "trips"), "--results", str(results)]) == 0
+    assert "no road context" not in capsys.readouterr().out
+    with ResultStore.open(None, results) as store:
+        assert store.trip(one.trip_id).road_context == "measured slope"
+    assert group.run(["verify", str(writer.path), "--results", str(results)]) == 0
+    assert "identical" in capsys.readouterr().out
