@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter1d
 
 from offline.fusion import evidence, markov
-from offline.fusion.grade import GradeEstimate, estimate_grade, measured_grade
+from offline.fusion.grade import GradeEstimate, measured_grade, powertrain_grade
 from offline.fusion.places import SLOPE_AHEAD_M, Cells, cut_into_cells, points_shown
 from offline.fusion.powertrain import Powertrain
 from offline.policy import Policy
@@ -61,21 +61,22 @@ def fuse(
     scene = np.full(n, "", dtype=object)
     frame = pd.array(np.zeros(n, dtype=np.int64), dtype="Int64")
     frame[:] = pd.NA
+    measured = measured_grade(timeline, cells) if road_context and len(cells) else None
     if not road_context:
         labels = None
-    elif labels is None and len(cells) and measured_grade(timeline, cells) is not None:
+    elif labels is None and measured is not None:
         labels = nothing_seen()
     if labels is not None and len(cells):
         camera_slope, camera_course = evidence.camera(timeline, labels, cells, rule)
         course_evidence = camera_course + evidence.course_from_yaw(timeline, cells, rule)
-        first, _ = markov.heads(
-            markov.posterior(_joint(camera_slope, course_evidence), cells.after_gap, rule)
-        )
-        estimate = estimate_grade(timeline, cells, cells.to_points(first), powertrain)
+        joint = _joint(camera_slope, course_evidence)
+        estimate = measured
+        if estimate is None:
+            first, _ = markov.heads(markov.posterior(joint, cells.after_gap, rule))
+            estimate = powertrain_grade(timeline, cells, cells.to_points(first), powertrain)
         along, across = (
             evidence.slope_from_grade(estimate, rule, in_turn=turn) for turn in (False, True)
         )
-        joint = _joint(camera_slope, course_evidence)
         by_course = joint.reshape(-1, len(SLOPES), len(COURSES))
         by_course[:, :, :2] += along[:, :, None]
         by_course[:, :, 2:] += across[:, :, None]

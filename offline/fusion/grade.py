@@ -34,7 +34,7 @@ ALTITUDE_SD_M = {"gps_altitude_m": 3.0, "baro_pressure_kpa": 0.7}
 ALTITUDE_FLOOR_PERCENT = {"gps_altitude_m": 1.5, "baro_pressure_kpa": 0.5}
 """Errors of altitude that last longer than the window do not average out: a GPS wanders by metres
 within a minute (1.46 % were measured on comma2k19, see `docs/scoring.md`)."""
-STEEPEST_PERCENT = 15.0
+IMPOSSIBLE_PERCENT = 15.0
 """Roads that are steeper are errors of the altitude."""
 METRES_PER_KPA = 84.3
 """Altitude lost for a kilopascal gained near sea level (standard atmosphere)."""
@@ -63,13 +63,19 @@ class GradeEstimate:
     source: str
 
 
-def estimate_grade(
+def measured_grade(timeline: pd.DataFrame, cells: Cells) -> GradeEstimate | None:
+    """Grade from altitude, else from inertia; None where the trip has neither."""
+    estimate = _from_altitude(timeline, cells)
+    return _from_inertia(timeline, cells) if estimate is None else estimate
+
+
+def powertrain_grade(
     timeline: pd.DataFrame,
     cells: Cells,
     p_slope: NDArray[np.float64] | None,
     known: Powertrain | None = None,
 ) -> GradeEstimate:
-    """Estimate the grade from the best source that the trip has.
+    """Estimate the grade from what the engine does; NaN where it cannot be told.
 
     Parameters
     ----------
@@ -82,21 +88,12 @@ def estimate_grade(
     known : Powertrain, optional
         What the vehicle's other trips taught.
     """
-    estimate = measured_grade(timeline, cells)
-    if estimate is not None:
-        return estimate
     points = learning_points(timeline, p_slope)
     powertrain = None if points is None else learn_powertrain([points], known)
     if powertrain is None:
         nothing = np.full(len(cells), np.nan)
         return GradeEstimate(nothing, nothing.copy(), np.zeros(len(cells), dtype=bool), "")
     return _from_powertrain(timeline, cells, powertrain)
-
-
-def measured_grade(timeline: pd.DataFrame, cells: Cells) -> GradeEstimate | None:
-    """Grade from altitude, else from inertia; None where the trip has neither."""
-    estimate = _from_altitude(timeline, cells)
-    return _from_inertia(timeline, cells) if estimate is None else estimate
 
 
 def _from_powertrain(timeline: pd.DataFrame, cells: Cells, powertrain: Powertrain) -> GradeEstimate:
@@ -147,7 +144,7 @@ def _from_altitude(timeline: pd.DataFrame, cells: Cells) -> GradeEstimate | None
         for part in np.split(np.arange(len(cells)), np.flatnonzero(cells.after_gap)):
             if part.size >= 2:
                 percent[part] = _slope_percent(by_cell[part], width, cell_m)
-        percent[np.abs(percent) > STEEPEST_PERCENT] = np.nan
+        percent[np.abs(percent) > IMPOSSIBLE_PERCENT] = np.nan
         # Derivative of a Gaussian-smoothed series: sd = noise / (1.88 width^1.5 cell).
         sd = np.hypot(noise_m, coarse_m) / (1.88 * width**1.5 * cell_m) * 100.0
         sd_percent = float(np.hypot(sd, ALTITUDE_FLOOR_PERCENT[signal]))

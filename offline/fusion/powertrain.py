@@ -30,14 +30,16 @@ MAX_ACCEL_STEP_MPS2 = 0.5
 MIN_LEARNING_S = 40.0
 MODEL_SCALE_MPS2 = 0.12
 """Residual that wind, surface and the readings leave where the grade is known."""
-WITHIN_SHARE = 2.0
-"""Of the spread of the grade about its mean that is found within a stretch already."""
+WITHIN_FACTOR = 2.0
+"""Points within a stretch count as if the grade spread by so much more than it does between
+stretches: a driver answers a change of grade with the pedal, which would pass for the engine's."""
 STRETCH_S = 6.0
 """Time over which the grade stays much the same: what differs within it is the engine's doing."""
 LEVEL_SD_PERCENT = 1.0
 """Level is what lies within 2.5 %; most of it lies well within."""
 HILL_PERCENT, HILL_SD_PERCENT = 5.5, 5.0
-"""What is called a hill has 2.5 % and more; twice that is usual, 12 % the steepest there is."""
+"""What is called a hill has 2.5 % and more, usually twice that. The spread is as wide as the mean:
+a hill proves little, or many climbs would outvote the level road."""
 ANY_ROAD_SD_PERCENT = 2.0
 """Of a road that nobody has looked at; what is steeper is an outlier."""
 ROLLING_MPS2, ROLLING_SD = -0.13, 0.04
@@ -227,7 +229,7 @@ class _Stretches:
         self._rate_hz = points.rate_hz
         grade = GRAVITY_MPS2 / 100.0 * self._mean(points.grade_sd_percent)
         # Where the road is hilly the grade changes within a stretch as well.
-        self._scale = np.hypot(MODEL_SCALE_MPS2, WITHIN_SHARE * grade)[self._of]
+        self._scale = np.hypot(MODEL_SCALE_MPS2, WITHIN_FACTOR * grade)[self._of]
         self._variance = grade**2 + MODEL_SCALE_MPS2**2 / np.maximum(self._seconds, 1.0)
 
     def _mean(self, values: NDArray[np.float64]) -> NDArray[np.float64]:

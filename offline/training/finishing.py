@@ -45,7 +45,8 @@ def quantize_and_calibrate(
         kind: [_logits(config, content_, frames, threads) for frames in sets]
         for kind, content_ in (("int8", content), ("float", float_content))
     }
-    heads, scores = {}, {"int8": {}, "float": {}}  # type: ignore[var-annotated]
+    heads: dict[str, HeadRelease] = {}
+    scores: dict[str, dict[str, HeadScores]] = {"int8": {}, "float": {}}
     for head, classes in config.heads.items():
         truth = np.concatenate([frames.labels(head) for frames in sets])
         targets = np.concatenate([frames.targets[head] for frames in sets])

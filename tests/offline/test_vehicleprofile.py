@@ -13,7 +13,7 @@ from data_samples.simulator.sensors import SensorSuite, sample_drive
 from data_samples.simulator.truth import drive_with_truth
 from data_samples.simulator.vehicle import CAR
 from offline.errors import InputError, StoreError
-from offline.fusion.grade import estimate_grade
+from offline.fusion.grade import powertrain_grade
 from offline.fusion.places import cut_into_cells
 from offline.fusion.powertrain import engine_load, learning_points
 from offline.policy import load_policy
@@ -56,8 +56,8 @@ def test_a_short_trip_has_a_grade_only_by_the_profile(profile: VehicleProfile):
     _, samples = driven(9, 1200.0, "mountain")
     timeline = build_timeline(samples, gear_ratios=profile.ratios)
     cells = cut_into_cells(timeline, 10.0)
-    assert estimate_grade(timeline, cells, None).source == ""
-    known = estimate_grade(timeline, cells, None, profile.powertrain)
+    assert powertrain_grade(timeline, cells, None).source == ""
+    known = powertrain_grade(timeline, cells, None, profile.powertrain)
     assert known.source == "powertrain"
     assert np.isfinite(known.percent).sum() > 20
 
@@ -143,7 +143,7 @@ def test_air_flow_stands_in_for_load():
     for these in (samples, by_flow):
         timeline = build_timeline(these)
         cells = cut_into_cells(timeline, 10.0)
-        grades.append(estimate_grade(timeline, cells, None).percent)
+        grades.append(powertrain_grade(timeline, cells, None).percent)
     both = np.isfinite(grades[0]) & np.isfinite(grades[1])
     assert both.sum() > 100
     assert np.corrcoef(grades[0][both], grades[1][both])[0, 1] > 0.95
