@@ -262,11 +262,12 @@ POISONS: dict[str, Callable[[Path, int], str | None]] = {
 def kill_coordinator(campaign: Campaign) -> Report:
     """The coordinator killed -9, and started again."""
     report = Report()
-    trips, kills = (16, 1) if campaign.quick else (120, 5)
+    # Up to 32 trips are committed together: the first kill must not find them all stored.
+    trips, kills = (40, 1) if campaign.quick else (120, 5)
     campaign.fleet(trips)
     for round_ in range(kills):
         score = campaign.score()
-        wanted = trips * (round_ + 1) // (kills + 1)
+        wanted = 1 + trips * round_ // (kills + 1)
         deadline_s = time.monotonic() + 300
         while (
             _stored(campaign.results) < wanted
