@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -184,7 +184,7 @@ def _estimates(now: pd.Series) -> tuple[Reading, ...]:
     return (
         give("speed_smooth_kmh", 1, "speed_sd_kmh"),
         give("accel_mps2", 2, "accel_sd_mps2"),
-        give("grade_percent", 1, "grade_sd_percent"),
+        _grade(give("grade_percent", 1, "grade_sd_percent"), now),
         give("gear", 0),
         Reading("Engine", MISSING if engine is None or pd.isna(engine) else
                 "running" if bool(engine) else "off"),
@@ -193,6 +193,14 @@ def _estimates(now: pd.Series) -> tuple[Reading, ...]:
         give("ideal_accel_mps2", 2),
         Reading("Ideal engine speed", band),
     )  # fmt: skip
+
+
+def _grade(reading: Reading, now: pd.Series) -> Reading:
+    """Say how the grade is known: a driver may doubt one that was only reckoned."""
+    if not reading.remark:
+        return reading
+    how = "measured" if now.get("grade_is_measured") else "from the engine"
+    return replace(reading, remark=f"{reading.remark}, {how}")
 
 
 def _beliefs(

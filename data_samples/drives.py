@@ -81,9 +81,10 @@ class Plan:
 
 @dataclass(frozen=True)
 class Driven:
-    """A drive, and when its video begins and ends in it."""
+    """A drive, its road, and when its video begins and ends in it."""
 
     drive: Drive
+    road: Road
     video_start_s: float
     end_s: float
 
@@ -124,7 +125,7 @@ def drive_video(labels_csv: Path, plan: Plan) -> Driven:
         s_m = np.interp(start_s + t_s, found.t_s, found.distance_m)
     assert found is not None
     end_s = start_s + float(t_s[-1])
-    return Driven(_until(found, end_s), start_s, end_s)
+    return Driven(_until(found, end_s), road, start_s, end_s)
 
 
 def drive_path(curvature_per_m: Array, grade_percent: Array, plan: Plan) -> Driven:
@@ -143,7 +144,7 @@ def drive_path(curvature_per_m: Array, grade_percent: Array, plan: Plan) -> Driv
         coolant_start_c=plan.coolant_start_c,
         spares_cold_engine=plan.spares_cold_engine,
     )
-    return Driven(found, 0.0, float(found.t_s[-1]))
+    return Driven(found, road, 0.0, float(found.t_s[-1]))
 
 
 def _until(whole: Drive, end_s: float) -> Drive:

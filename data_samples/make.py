@@ -43,6 +43,9 @@ RENDERED_NOTE: Final = (
 )
 
 
+ADAPTER: Final = SensorSuite()
+
+
 @dataclass(frozen=True)
 class Sample:
     """One sample trip."""
@@ -55,6 +58,7 @@ class Sample:
     origin: Mapping[str, str]
     plan: Plan
     crf: int = 23
+    suite: SensorSuite = ADAPTER
 
 
 SR92_A: Final = Sample(
@@ -92,6 +96,8 @@ SR92_B: Final = Sample(
     started=datetime(2026, 11, 16, 9, 40, tzinfo=UTC),
     origin={"video": "recorded", "obd": "simulated", "note": SR92_NOTE},
     crf=25,
+    # A phone's barometer beside the adapter.
+    suite=SensorSuite(signals=(*ADAPTER.signals, "baro_pressure_kpa")),
     plan=Plan(
         CITY_CAR,
         lead_m=1400.0,
@@ -177,7 +183,7 @@ def _write(
             t_ns = second * 1_000_000_000
             writer.add_clock(t_ns, t_ns, start_utc_ns + t_ns, BOOT_ID)
         rng = np.random.default_rng(sample.plan.seed)
-        readings = sample_drive(driven.drive, SensorSuite(), rng, start_ns=0)
+        readings = sample_drive(driven.drive, sample.suite, rng, road=driven.road, start_ns=0)
         rows = [
             (t_ns, signal, value, status, trip_ms)
             for signal, found in readings.items()

@@ -3,7 +3,8 @@
 A rule can take an event off the driver or leave it in doubt; none can add to it. Three things
 must agree before an event is exonerated: the posterior of the road, the frames themselves, and
 the sensors where they can tell. Where they do not, the event is undetermined and costs nothing.
-A trip without video has its slope where altitude or inertia measured it, and that alone decides.
+Where altitude or inertia measured the slope, that decides, with video or without; pictures that
+contradict all but a barometer leave the event in doubt.
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ SENSORS_REFUTE = 0.1
 """Chance below which they contradict it."""
 FRAMES_REFUTE = 0.5
 """Share of agreeing frames from which the camera holds on to a context."""
+EXACT_SD_PERCENT = 1.0
+"""A barometer's grade. GPS wanders by metres within a minute, and the tilt of an inertial sensor's
+mounting is only the median of its trip: pictures may contradict these."""
 BEST_FRAMES = 3
 LOOK_M = 150.0
 """Frames are asked this far before and after an event, as long as it is the same hill: the network
@@ -104,10 +108,12 @@ def _verdict(event: Event, view: _View | None, policy: Policy) -> Verdict:
         if applies is False:
             continue
         seen = view.evidence(rule, event)
-        if view.has_camera:
+        measured = not view.has_camera or view.is_measured(rule, event)
+        if rule.context != "bend" and measured and seen.probability is not None:
+            exact = view.is_exact(rule, event)
+            outcome, why = _decide_measured(rule, event, seen.probability, seen, exact=exact)
+        elif view.has_camera:
             outcome, why = _decide(rule, event, seen, camera_suffices=view.camera_suffices(rule))
-        elif seen.probability is not None and rule.context != "bend":
-            outcome, why = _decide_measured(rule, event, seen.probability, seen.sensors_agree)
         else:
             continue
         if outcome is Outcome.EXONERATED and applies is None:
@@ -168,14 +174,18 @@ def _decide(
 
 
 def _decide_measured(
-    rule: ContextRule, event: Event, p: float, sensors_agree: bool | None
+    rule: ContextRule, event: Event, p: float, seen: Evidence, *, exact: bool
 ) -> tuple[Outcome, str]:
-    """Apply a row to a trip without pictures, by what was measured."""
+    """Apply a row by what was measured; pictures can only keep it from exonerating."""
     road = ROAD_DOES[rule.context]
-    if sensors_agree is False or (p <= rule.max_probability_to_keep and not sensors_agree):
+    agree = seen.sensors_agree
+    if agree is False or (p <= rule.max_probability_to_keep and not agree):
         return Outcome.KEPT, f"The road does not {road[:-1]} here."
-    if not sensors_agree or p < rule.min_probability:
+    if not agree or p < rule.min_probability:
         reason = f"Whether the road {road} here is not clear enough: not counted."
+        return Outcome.UNDETERMINED, reason
+    if not exact and seen.frames_agree is not None and seen.frames_agree < FRAMES_REFUTE:
+        reason = f"Camera and altitude disagree on whether the road {road} here: not counted."
         return Outcome.UNDETERMINED, reason
     return Outcome(rule.verdict), _reason(rule, event)
 
@@ -195,6 +205,7 @@ class _View:
         self._grade = column(timeline, "grade_percent")
         self._grade_sd = column(timeline, "grade_sd_percent")
         self._bound = timeline["grade_is_bound"].to_numpy(dtype=bool)
+        self._measured = timeline["grade_is_measured"].to_numpy(dtype=bool)
         self._posterior = {
             "uphill": column(timeline, "p_uphill"),
             "downhill": column(timeline, "p_downhill"),
@@ -229,6 +240,17 @@ class _View:
     def camera_suffices(self, rule: ContextRule) -> bool:
         """Whether the network may exonerate where no sensor can tell."""
         return rule.context == "bend" or not self._slope_needs_sensors
+
+    def is_measured(self, rule: ContextRule, event: Event) -> bool:
+        """Whether altitude or inertia tells the slope of most of the event's window."""
+        first, end = self._window(event, rule.ahead_m)
+        return bool(self._measured[first:end].mean() > 0.5)
+
+    def is_exact(self, rule: ContextRule, event: Event) -> bool:
+        """Whether the grade was measured so well that no picture can contradict it."""
+        first, end = self._window(event, rule.ahead_m)
+        spread = _mean(self._grade_sd[first:end])
+        return spread is not None and spread <= EXACT_SD_PERCENT
 
     def applies(self, rule: ContextRule, event: Event) -> bool | None:
         """Whether the driving itself meets the rule's conditions; None where it is unknown."""

@@ -37,8 +37,9 @@ def fuse(
     timeline : DataFrame
         From `offline.timeline.build_timeline`.
     labels : SceneLabels or None
-        What the network said. Without it the road context is what altitude or inertia measured;
-        where the trip has neither the columns are there, and empty.
+        What the network said of the course, and of the slope where neither altitude nor inertia
+        measured it. Without labels the road context is what was measured; where the trip has
+        neither the columns are there, and empty.
     policy : Policy
         Lengths and trust.
     powertrain : Powertrain, optional
@@ -49,7 +50,7 @@ def fuse(
     Returns
     -------
     DataFrame
-        A new frame with the columns `p_level` to `grade_is_bound` of `docs/timeline.md`.
+        A new frame with the columns `p_level` to `grade_is_measured` of `docs/timeline.md`.
     """
     rule = policy.fusion
     cells = cut_into_cells(timeline, rule.cell_m)
@@ -69,18 +70,21 @@ def fuse(
     if labels is not None and len(cells):
         camera_slope, camera_course = evidence.camera(timeline, labels, cells, rule)
         course_evidence = camera_course + evidence.course_from_yaw(timeline, cells, rule)
-        joint = _joint(camera_slope, course_evidence)
         estimate = measured
         if estimate is None:
+            joint = _joint(camera_slope, course_evidence)
             first, _ = markov.heads(markov.posterior(joint, cells.after_gap, rule))
             estimate = powertrain_grade(timeline, cells, cells.to_points(first), powertrain)
         along, across = (
             evidence.slope_from_grade(estimate, rule, in_turn=turn) for turn in (False, True)
         )
-        by_course = joint.reshape(-1, len(SLOPES), len(COURSES))
-        by_course[:, :, :2] += along[:, :, None]
-        by_course[:, :, 2:] += across[:, :, None]
+        joint = _joint(camera_slope, course_evidence, along, across)
         p_slope, p_course = markov.heads(markov.posterior(joint, cells.after_gap, rule))
+        if measured is not None:
+            # What was measured replaces what was guessed from pictures, those around it included.
+            joint = _joint(np.zeros_like(camera_slope), course_evidence, along, across)
+            blind, _ = markov.heads(markov.posterior(joint, cells.after_gap, rule))
+            p_slope = np.where(np.isfinite(measured.percent)[:, None], blind, p_slope)
         p_slope[~_near((camera_slope != 0) | (along != 0), rule.cell_m)] = np.nan
         p_course[~_near(course_evidence != 0, rule.cell_m)] = np.nan
         slope, course = cells.to_points(p_slope), cells.to_points(p_course)
@@ -98,12 +102,23 @@ def fuse(
         "grade_percent": grade,
         "grade_sd_percent": grade_sd,
         "grade_is_bound": grade_bound,
+        "grade_is_measured": np.isfinite(grade) & (measured is not None),
     }
     return pd.concat([timeline, pd.DataFrame(added, index=timeline.index)], axis=1)
 
 
-def _joint(slope: NDArray[np.float64], course: NDArray[np.float64]) -> NDArray[np.float64]:
-    return (slope[:, :, None] + course[:, None, :]).reshape(len(slope), -1)
+def _joint(
+    slope: NDArray[np.float64],
+    course: NDArray[np.float64],
+    along: NDArray[np.float64] | None = None,
+    across: NDArray[np.float64] | None = None,
+) -> NDArray[np.float64]:
+    """Log-likelihoods of the joint states; `along` is for straights and curves, `across` turns."""
+    joint = slope[:, :, None] + course[:, None, :]
+    if along is not None and across is not None:
+        joint[:, :, :2] += along[:, :, None]
+        joint[:, :, 2:] += across[:, :, None]
+    return joint.reshape(len(slope), -1)
 
 
 def _near(has_evidence: NDArray[np.bool_], cell_m: float) -> NDArray[np.bool_]:

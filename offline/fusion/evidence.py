@@ -104,7 +104,8 @@ def slope_from_grade(
     grade: GradeEstimate, rule: FusionRule, *, in_turn: bool
 ) -> NDArray[np.float64]:
     """Log-likelihood of the slopes, shape (k, 3), from the sensors' grade."""
-    sd = grade.sd_percent * (TURN_GRADE_SD_FACTOR if in_turn else 1.0)
+    worse = in_turn and grade.source == "powertrain"
+    sd = grade.sd_percent * (TURN_GRADE_SD_FACTOR if worse else 1.0)
     steps = (
         (-SLOPE_THRESHOLD_PERCENT, SLOPE_THRESHOLD_PERCENT),
         (SLOPE_THRESHOLD_PERCENT, STEEPEST_PERCENT),

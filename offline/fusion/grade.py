@@ -34,6 +34,8 @@ ALTITUDE_SD_M = {"gps_altitude_m": 3.0, "baro_pressure_kpa": 0.7}
 ALTITUDE_FLOOR_PERCENT = {"gps_altitude_m": 1.5, "baro_pressure_kpa": 0.5}
 """Errors of altitude that last longer than the window do not average out: a GPS wanders by metres
 within a minute (1.46 % were measured on comma2k19, see `docs/scoring.md`)."""
+WORST_SD_PERCENT = 3.0
+"""An altitude that tells the grade no better than this measures nothing."""
 IMPOSSIBLE_PERCENT = 15.0
 """Roads that are steeper are errors of the altitude."""
 METRES_PER_KPA = 84.3
@@ -132,8 +134,11 @@ def _from_altitude(timeline: pd.DataFrame, cells: Cells) -> GradeEstimate | None
             continue
         to_metres = -METRES_PER_KPA if signal == "baro_pressure_kpa" else 1.0
         steps = np.abs(np.diff(np.unique(raw[known])))
+        if steps.size == 0:
+            # One value all the time is a level road, a frozen receiver or whole kilopascals.
+            continue
         # Some logs hold whole kilopascals: 84 m.
-        coarse_m = abs(to_metres) * float(steps.min()) / np.sqrt(12.0) if steps.size else 0.0
+        coarse_m = abs(to_metres) * float(steps.min()) / np.sqrt(12.0)
         by_cell = cells.mean(to_metres * raw, known)
         if np.isfinite(by_cell).sum() < 5:
             continue
@@ -148,6 +153,8 @@ def _from_altitude(timeline: pd.DataFrame, cells: Cells) -> GradeEstimate | None
         # Derivative of a Gaussian-smoothed series: sd = noise / (1.88 width^1.5 cell).
         sd = np.hypot(noise_m, coarse_m) / (1.88 * width**1.5 * cell_m) * 100.0
         sd_percent = float(np.hypot(sd, ALTITUDE_FLOOR_PERCENT[signal]))
+        if sd_percent > WORST_SD_PERCENT:
+            continue
         return GradeEstimate(
             percent,
             np.where(np.isfinite(percent), sd_percent, np.nan),

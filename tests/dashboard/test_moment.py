@@ -77,3 +77,16 @@ def test_the_first_and_the_last_row_of_an_event_belong_to_it(trip: TripResult) -
 def test_a_row_that_is_not_there_is_refused(row: int, trip: TripResult) -> None:
     with pytest.raises(IndexError, match="1500 rows"):
         moment(trip.timeline, row, labels_of(trip), ())
+
+
+@pytest.mark.parametrize(("measured", "how"), [(True, "measured"), (False, "from the engine")])
+def test_a_grade_says_how_it_is_known(measured: bool, how: str, trip: TripResult) -> None:
+    timeline = trip.timeline.assign(grade_is_measured=measured)
+
+    def grade_at(t_s: float) -> tuple[str, str]:
+        now = moment(timeline, row_at(timeline, t_s), labels_of(trip), ())
+        grade = next(reading for reading in now.estimates if reading.title == "Grade")
+        return grade.value, grade.remark
+
+    assert grade_at(125.0) == ("6.5\u202f%", f"± 1.5\u202f%, {how}")
+    assert grade_at(5.0) == ("–", "")

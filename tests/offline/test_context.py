@@ -282,6 +282,69 @@ def test_without_video_a_measured_slope_speaks_for_the_driver():
     assert score_samples(over_a_hill(0.0), None, None, CAR).verdicts[0].outcome is Outcome.KEPT
 
 
+def with_barometer(samples):
+    """The altitude as a phone's barometer tells it, in steps of 1 Pa."""
+    altitude = samples["gps_altitude_m"]
+    others = {name: signal for name, signal in samples.items() if name != "gps_altitude_m"}
+    kpa = np.round(101.3 - altitude.value / 84.3, 3)
+    return others | {"baro_pressure_kpa": replace(altitude, value=kpa)}
+
+
+@pytest.mark.parametrize("course", [0, 1, 2])
+@pytest.mark.parametrize("shown", [0, UPHILL, DOWNHILL])
+def test_what_a_barometer_measured_no_camera_changes(shown: int, course: int):
+    pictures = labels(120, shown, course)
+    for steep, outcome in ((0.06, Outcome.EXONERATED), (0.0, Outcome.KEPT)):
+        samples = with_barometer(over_a_hill(steep, coolant_temp_c=90.0))
+        if steep == 0.0:
+            # Half a metre of noise, as one value all the time is no measurement.
+            flat = samples["baro_pressure_kpa"]
+            noise = np.resize([0.0, 0.003], flat.value.size)
+            samples["baro_pressure_kpa"] = replace(flat, value=flat.value + noise)
+        with_camera = score_samples(samples, None, pictures, CAR)
+        without_camera = score_samples(samples, None, None, CAR)
+        assert over_revving(with_camera).outcome is outcome
+        assert over_revving(without_camera).outcome is outcome
+        p = [scored.timeline["p_uphill"] for scored in (with_camera, without_camera)]
+        assert np.allclose(*p, atol=0.01)
+        assert with_camera.timeline["grade_is_measured"].all()
+
+
+@pytest.mark.parametrize("shown", [0, DOWNHILL])
+def test_pictures_that_contradict_a_gps_leave_doubt_and_cost_nothing(shown: int):
+    verdict = over_revving(score_samples(over_a_hill(), None, labels(120, shown), CAR))
+    assert (verdict.outcome, verdict.points) == (Outcome.UNDETERMINED, 0.0)
+    assert "disagree" in verdict.sentence
+
+
+@pytest.mark.parametrize("step_at_s", [2, 30, 70, 110])
+def test_whole_kilopascals_say_nothing_to_camera_and_powertrain(step_at_s: int):
+    samples = recording(
+        120,
+        speed_kmh=60.0,
+        rpm=ramp((0, 2000), (60, 2000), (61, 4000), (80, 4000), (81, 2000), (120, 2000)),
+        load_percent=80.0,
+    )
+    seen = labels(120, lambda t: around(t, UPHILL))
+    plain = score_samples(samples, None, seen, CAR)
+    coarse = ramp((0, 101), (step_at_s, 101), (step_at_s + 0.1, 100), (120, 100))
+    for pressure in (coarse, 101.0):
+        pascals = recording(120, baro_pressure_kpa=pressure)
+        scored = score_samples(samples | pascals, None, seen, CAR)
+        assert over_revving(scored).outcome is over_revving(plain).outcome
+        assert np.allclose(scored.timeline["p_uphill"], plain.timeline["p_uphill"])
+
+
+def test_where_the_altitude_fails_the_camera_is_asked_again():
+    samples = over_a_hill()
+    samples |= without({"gps_altitude_m": samples["gps_altitude_m"]}, 30, 120)
+    blind = over_revving(score_samples(samples, None, labels(120), CAR))
+    seeing = over_revving(
+        score_samples(samples, None, labels(120, lambda t: around(t, UPHILL)), CAR)
+    )
+    assert (blind.outcome, seeing.outcome) == (Outcome.KEPT, Outcome.EXONERATED)
+
+
 def test_a_measured_slope_counts_for_nothing_when_the_road_is_switched_off():
     scored = score_samples(over_a_hill(), None, None, CAR, road_context=False)
     assert over_revving(scored).outcome is Outcome.KEPT
@@ -323,7 +386,8 @@ def test_metres_climbed_in_a_gap_of_the_speed_are_no_cliff():
 def test_without_video_a_bend_that_was_only_measured_excuses_nothing():
     kmh = ramp((0, 60), (60, 60), (64, 20), (120, 20))
     turning = ramp((0, 0), (58, 0), (59, 0.3), (70, 0.3), (71, 0), (120, 0))
-    samples = recording(120, speed_kmh=kmh, yaw_rate_rad_s=turning, gps_altitude_m=100.0)
+    gently = ramp((0, 100), (120, 101))
+    samples = recording(120, speed_kmh=kmh, yaw_rate_rad_s=turning, gps_altitude_m=gently)
     scored = score_samples(samples, None, None, CAR)
     (braking,) = [v for v in scored.verdicts if v.event.kind is EventKind.HARSH_BRAKING]
     assert braking.outcome is Outcome.KEPT
