@@ -16,7 +16,7 @@ import os
 import time
 from collections import Counter, defaultdict
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -24,8 +24,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 from scipy.stats import spearmanr
 
+import models
 from data_samples.simulator.driver import driver_of_harshness
-from data_samples.simulator.labels import NetworkModel, label_drive, network_of_accuracy
+from data_samples.simulator.labels import label_drive, network_of_accuracy, network_of_card
 from data_samples.simulator.road import Terrain, make_road
 from data_samples.simulator.sensors import SensorSuite, sample_drive
 from data_samples.simulator.truth import TrueTrip, drive_with_truth
@@ -43,6 +44,7 @@ REPORT_SEED = 1_000_000
 NEAR_S = 1.5
 """Detected and true events that overlap within the time of one slow poll are the same."""
 HARSH = (EventKind.HARSH_ACCELERATION, EventKind.HARSH_BRAKING)
+RELEASED = "road_scene"
 CURVE = (0.60, 0.65, 0.70, 0.75, 0.80, 0.85, 0.90, 0.95)
 GOALS = {
     "road_caused_spared": ">= 0.95",
@@ -65,7 +67,8 @@ class Task:
     harshness: float
     terrain: Terrain
     route: int
-    accuracies: tuple[float, ...]
+    accuracies: tuple[float | None, ...]
+    """Of stand-in networks; None is the released one by its measured confusion."""
     policy: str
 
 
@@ -94,9 +97,11 @@ class TripFigures:
     """What one trip contributes."""
 
     task: Task
-    outcomes: dict[float, Outcomes]
+    outcomes: dict[float | None, Outcomes]
     totals: Totals
     totals_without: Totals
+    totals_truth: Totals
+    """With the truth for verdicts: the driver's events cost their points, the road's none."""
     score: float | None
     score_without: float | None
     harsh: dict[float, tuple[int, int, int]]
@@ -133,6 +138,17 @@ def compare(trip: TrueTrip, verdicts: tuple[Verdict, ...]) -> Outcomes:
         if not any(overlap(verdict.event, true.event) for true in trip.events):
             found.by_kind[verdict.event.kind.value, "nobody", verdict.outcome.value] += 1
     return found
+
+
+def true_verdicts(trip: TrueTrip, verdicts: tuple[Verdict, ...]) -> list[Verdict]:
+    """The same detected events, each judged by the truth."""
+    judged = []
+    for verdict in verdicts:
+        true = [t for t in trip.events if overlap(verdict.event, t.event)]
+        spared = bool(true) and all(t.road_caused for t in true)
+        whole = verdict.points + verdict.points_spared
+        judged.append(replace(verdict, points=0.0 if spared else whole))
+    return judged
 
 
 def harsh_counts(trip: TrueTrip, events: list[Event]) -> tuple[int, int, int]:
@@ -175,10 +191,14 @@ def run(task: Task) -> TripFigures:
         jitter_s=float(rng.uniform(0.0, 0.05)),
     )
     samples = sample_drive(trip.drive, suite, rng)
-    outcomes: dict[float, Outcomes] = {}
+    outcomes: dict[float | None, Outcomes] = {}
     first = None
     for accuracy in task.accuracies:
-        network: NetworkModel = network_of_accuracy(accuracy)
+        network = (
+            network_of_card(models.locate(RELEASED))
+            if accuracy is None
+            else network_of_accuracy(accuracy)
+        )
         scored = score_samples(samples, None, label_drive(trip.drive, road, network, rng), policy)
         outcomes[accuracy] = compare(trip, scored.verdicts)
         first = first or scored
@@ -193,13 +213,14 @@ def run(task: Task) -> TripFigures:
         outcomes,
         trip_totals(first.verdicts, first.exposure),
         trip_totals(first.verdicts, first.exposure, road_context=False),
+        trip_totals(true_verdicts(trip, first.verdicts), replace(first.exposure, judged=1.0)),
         first.score.value,
         first.score_without_context.value,
         harsh,
     )
 
 
-def plan(trips: int, seed: int, accuracy: float, policy: str) -> list[Task]:
+def plan(trips: int, seed: int, accuracy: float | None, policy: str) -> list[Task]:
     """Share the trips among drivers from careful to harsh; every tenth trip makes the curve."""
     drivers = max(round(trips / sum(TRIPS_A_DRIVER.values())), 2)
     tasks = []
@@ -234,19 +255,21 @@ def f1(counts: list[tuple[int, int, int]]) -> float:
 
 def period_scores(
     figures: list[TripFigures], policy_name: str
-) -> dict[tuple[int, Terrain], tuple[float, float]]:
-    """Every driver's score over the trips in one country, with road context and without."""
+) -> dict[tuple[int, Terrain], tuple[float, float, float]]:
+    """Every driver's score over the trips in one country.
+
+    With road context, without it, and with the truth for verdicts.
+    """
     policy = load_policy(policy_name)
-    sums: dict[tuple[int, Terrain], list[Totals]] = defaultdict(lambda: [Totals(), Totals()])
+    sums: dict[tuple[int, Terrain], tuple[Totals, Totals, Totals]] = {}
     for figure in figures:
-        pair = sums[figure.task.driver, figure.task.terrain]
-        pair[0], pair[1] = pair[0] + figure.totals, pair[1] + figure.totals_without
+        key = figure.task.driver, figure.task.terrain
+        a, b, c = sums.get(key, (Totals(), Totals(), Totals()))
+        sums[key] = (a + figure.totals, b + figure.totals_without, c + figure.totals_truth)
     found = {}
-    for key, (with_context, without) in sums.items():
-        values = [
-            score_from_totals(t, policy, min_distance_km=1.0).value for t in (with_context, without)
-        ]
-        found[key] = (values[0] or 0.0, values[1] or 0.0)
+    for key, totals in sums.items():
+        a, b, c = (score_from_totals(t, policy, min_distance_km=1.0).value or 0.0 for t in totals)
+        found[key] = (a, b, c)
     return found
 
 
@@ -254,7 +277,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--trips", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=REPORT_SEED)
-    parser.add_argument("--accuracy", type=float, default=0.85, help="of the stand-in network")
+    parser.add_argument(
+        "--accuracy", type=float, help="of a stand-in, not the released network's own confusion"
+    )
     parser.add_argument("--policy", default="car")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--quick", action="store_true", help="100 trips")
@@ -268,7 +293,7 @@ def main() -> None:
     seconds = time.perf_counter() - start
 
     all_outcomes = Outcomes()
-    curve: dict[float, Outcomes] = defaultdict(Outcomes)
+    curve: dict[float | None, Outcomes] = defaultdict(Outcomes)
     for figure in figures:
         all_outcomes.add(figure.outcomes[options.accuracy])
         if len(figure.outcomes) > 1:
@@ -288,6 +313,7 @@ def main() -> None:
     }
     change = np.array([scores[d, "mountain"][0] - scores[d, "flat"][0] for d in drivers])
     change_without = np.array([scores[d, "mountain"][1] - scores[d, "flat"][1] for d in drivers])
+    change_true = np.array([scores[d, "mountain"][2] - scores[d, "flat"][2] for d in drivers])
     result = {
         "road_caused_spared": spared,
         "driver_caused_exonerated": exonerated,
@@ -298,7 +324,8 @@ def main() -> None:
         "harsh_f1_1hz": f1([figure.harsh[1.0] for figure in figures]),
         "harsh_f1_5hz": f1([figure.harsh[5.0] for figure in figures]),
     }
-    print(f"{len(tasks)} trips, seed {options.seed}, accuracy {options.accuracy}, {seconds:.0f} s")
+    network = RELEASED if options.accuracy is None else f"accuracy {options.accuracy}"
+    print(f"{len(tasks)} trips, seed {options.seed}, network {network}, {seconds:.0f} s")
     print(f"\n{'figure':40} {'measured':>9}  goal")
     for name, value in result.items():
         print(f"{name:40} {value:9.4f}  {GOALS[name]}")
@@ -320,6 +347,10 @@ def main() -> None:
         f"{np.abs(change).max():.2f}; without road context mean {change_without.mean():+.2f}, "
         f"largest {np.abs(change_without).max():.2f}"
     )
+    print(
+        "with the truth for verdicts (what the trips themselves differ): "
+        f"terrain_bias_points {np.abs(change_true).mean():.2f}, mean {change_true.mean():+.2f}"
+    )
     print("driver (harshness): flat, mountain, mountain without road context")
     for d in drivers:
         print(
@@ -330,9 +361,10 @@ def main() -> None:
     for key in sorted(all_outcomes.by_kind):
         print(f"  {key[0]:22} {key[1]:16} {key[2]:14} {all_outcomes.by_kind[key]:6d}")
     print("\naccuracy  road spared  driver exonerated  undetermined")
-    for accuracy in sorted(curve):
+    for accuracy in sorted(curve, key=lambda key: key or 0.0):
         a, b, c, _ = shares(curve[accuracy])
-        print(f"{accuracy:8.2f} {a:12.4f} {b:18.4f} {c:13.4f}")
+        name = "released" if accuracy is None else f"{accuracy:8.2f}"
+        print(f"{name} {a:12.4f} {b:18.4f} {c:13.4f}")
     if options.json:
         options.json.write_text(json.dumps({"figures": result}, indent=1))
 

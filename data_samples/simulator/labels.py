@@ -10,7 +10,9 @@ the matrix's.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +43,10 @@ class NetworkModel:
         Labelled frames a second.
     slope_threshold, course_threshold : float
         Confidence under which a head is undetermined.
+    slope_prior, course_prior : tuple of float
+        Class shares under which it is calibrated; empty for equal shares.
+    slope_needs_sensors : bool
+        Its slopes alone exonerate nothing.
     """
 
     slope_confusion: NDArray[np.float64]
@@ -51,6 +57,43 @@ class NetworkModel:
     fps: float = 2.0
     slope_threshold: float = 0.65
     course_threshold: float = 0.65
+    slope_prior: tuple[float, ...] = ()
+    course_prior: tuple[float, ...] = ()
+    slope_needs_sensors: bool = False
+
+
+MEASURED_ON = "Synthetic roads never seen"
+"""Section of a model's card that knows every class, hills above all."""
+
+
+def network_of_card(folder: Path, *, fps: float = 2.0) -> NetworkModel:
+    """Return a network with a released model's measured confusion, thresholds and priors.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds `model.json` and `card.json`.
+    """
+    model = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+    heads = {head["name"]: head for head in model["heads"]}
+    counts = {
+        name: np.array(card["figures"][MEASURED_ON]["heads"][name]["confusion"], np.float64)
+        for name in ("slope", "course")
+    }
+    slope, course = (counts[name] / counts[name].sum(axis=1, keepdims=True) for name in counts)
+    return NetworkModel(
+        slope,
+        course,
+        # Its temperature was fitted, so it claims what it knows.
+        overconfidence=1.0,
+        fps=fps,
+        slope_threshold=heads["slope"]["undetermined_below"],
+        course_threshold=heads["course"]["undetermined_below"],
+        slope_prior=tuple(heads["slope"]["prior"]),
+        course_prior=tuple(heads["course"]["prior"]),
+        slope_needs_sensors=heads["slope"]["needs_sensors"],
+    )
 
 
 def network_of_accuracy(accuracy: float, *, fps: float = 2.0) -> NetworkModel:
@@ -105,6 +148,9 @@ def label_drive(
         course_threshold=network.course_threshold,
         model_name="simulated",
         model_sha256="",
+        slope_prior=network.slope_prior,
+        course_prior=network.course_prior,
+        slope_needs_sensors=network.slope_needs_sensors,
     )
 
 

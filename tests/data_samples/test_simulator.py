@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import models
 from data_samples.simulator.drive import STEP_S, drive
 from data_samples.simulator.driver import Driver, driver_of_harshness, mood_along
-from data_samples.simulator.labels import label_drive, network_of_accuracy
+from data_samples.simulator.labels import label_drive, network_of_accuracy, network_of_card
 from data_samples.simulator.road import STEP_M, Road, make_road
 from data_samples.simulator.sensors import SensorSuite, sample_drive
 from data_samples.simulator.truth import drive_with_truth
@@ -97,6 +98,27 @@ def test_the_stand_in_network_has_its_accuracy_and_its_bursts():
     wrong_after_wrong = (~right[1:])[~right[:-1]].mean()
     assert wrong_after_wrong > 0.6
     np.testing.assert_allclose(labels.p_slope.sum(axis=1), 1.0, atol=1e-5)
+
+
+def test_the_released_network_is_wrong_as_its_card_says():
+    rng = np.random.default_rng(3)
+    road = make_road(rng, "mountain", 120_000)
+    d = driven(road)
+    network = network_of_card(models.locate("road_scene"))
+    labels = label_drive(d, road, network, rng)
+    t = (labels.t_mono_ns - labels.t_mono_ns[0]) / 1e9
+    place = np.interp(t, d.t_s, d.distance_m)
+    step = np.minimum((place / STEP_M).astype(int), road.slope.size - 1)
+    for truth, answer, confusion in (
+        (road.slope[step], labels.p_slope.argmax(axis=1), network.slope_confusion),
+        (road.course[step], labels.p_course.argmax(axis=1), network.course_confusion),
+    ):
+        np.testing.assert_allclose(confusion.sum(axis=1), 1.0)
+        for row in (0, 1):
+            found = np.bincount(answer[truth == row], minlength=len(confusion))
+            np.testing.assert_allclose(found / found.sum(), confusion[row], atol=0.12)
+    assert labels.slope_needs_sensors == network.slope_needs_sensors
+    assert sum(labels.slope_prior) == pytest.approx(1.0, abs=0.01)
 
 
 def test_truth_tells_the_road_from_the_driver():
