@@ -148,7 +148,9 @@ def shares(path: Path, folder: Path, figures: dict[str, float]) -> None:
         decode = core_seconds(lambda: frames.extend(source.frames()))
         jpeg = [still.jpeg for still in trip.stills()]
         chunks: list[Any] = []
-        stack = core_seconds(lambda: chunks.extend(labelling._stacked(iter(frames))))
+        stack = core_seconds(
+            lambda: chunks.extend(labelling._stacked(iter(frames), source.odometer))
+        )
         stacks = [stacked for _, stacked in chunks if len(stacked)]
         infer = core_seconds(lambda: [classifier.predict(one) for one in stacks])
         labelled: list[Any] = []

@@ -97,7 +97,7 @@ class Classifier:
         expected = (
             preprocessing.PLANE_HEIGHT,
             preprocessing.PLANE_WIDTH,
-            len(preprocessing.STACK_OFFSETS_S),
+            len(preprocessing.STACK_DISTANCES_M),
         )
         if self._engine.input_shape != expected:
             raise ModelError(

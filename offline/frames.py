@@ -18,11 +18,13 @@ import numpy as np
 
 from offline import video
 from offline.errors import InputError
+from offline.odometer import Odometer
 from offline.preprocessing import Image, plane, plane_of_jpeg, still
 from onboard.trip import Frames, Trip
 
 DEFAULT_RATE_HZ: Final = 2.0
-"""Labels a second; also the least rate at which the planes of a stack can be found."""
+"""Labels a second; also the least rate of pictures: at 50 km/h they are 7 m apart, about as far as
+the planes of a stack."""
 STILL_SUFFIXES: Final = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
 
@@ -63,10 +65,13 @@ class FrameSource(Protocol):
         How many frames there are to label, for a progress bar.
     start_ns : int
         What `t_ns` is counted from when it is shown as seconds.
+    odometer : Odometer or None
+        Distance driven at `t_ns`; None where the pictures came without a speed.
     """
 
     count: int
     start_ns: int
+    odometer: Odometer | None
 
     def frames(self) -> Iterator[Frame]: ...
 
@@ -78,6 +83,7 @@ class StillsOfTrip:
         self._trip = trip
         self.count = sum(1 for _ in trip.stills())
         self.start_ns = start_of_trip_ns(trip)
+        self.odometer: Odometer | None = Odometer.of_trip(trip)
 
     def frames(self) -> Iterator[Frame]:
         name = self._trip.path.name
@@ -133,6 +139,7 @@ class VideoFrames:
         self._wanted = steps % every == 0
         self.count = int(self._wanted.sum())
         self.start_ns = 0
+        self.odometer: Odometer | None = None
 
     def frames(self) -> Iterator[Frame]:
         pictures = video.pictures(self._index, self._positions)
@@ -164,6 +171,7 @@ class VideoOfTrip:
                 )
         self.count = sum(segment.count for segment in self._segments)
         self.start_ns = start_of_trip_ns(trip)
+        self.odometer: Odometer | None = Odometer.of_trip(trip)
 
     def frames(self) -> Iterator[Frame]:
         for segment in self._segments:
@@ -194,6 +202,7 @@ class FolderFrames:
             )
         self.count = len(self._files)
         self.start_ns = 0
+        self.odometer: Odometer | None = None
 
     def frames(self) -> Iterator[Frame]:
         position_in: dict[str, int] = {}

@@ -12,16 +12,14 @@ from numpy.typing import NDArray
 from offline import frames, roadscene
 from offline.classifier import Classifier
 from offline.frames import Frame, FrameSource
-from offline.preprocessing import STACK_OFFSETS_S, Image, stack_indices
+from offline.odometer import Odometer
+from offline.preprocessing import STACK_DISTANCES_M, STACK_REACH_S, Image, stack_indices
 from offline.scenelabels import SceneLabels
 from onboard.trip import Trip
 
 CHUNK: Final = 64
 """Frames given to the network at a time: enough to make the overhead vanish, few enough that
 the next pictures are decoded meanwhile."""
-REACH_NS: Final = round((max(STACK_OFFSETS_S) + 0.5) * 1e9)
-"""How far ahead a stack may reach."""
-
 Progress = Callable[[int, int], None]
 """Called with the number of frames labelled so far and the number there are."""
 
@@ -58,7 +56,7 @@ def label_frames(
     parts: dict[str, list[NDArray[np.float32]]] = {name: [] for name in classifier.heads}
     done = 0
     ahead = frames.read_ahead(source.frames(), depth=CHUNK)
-    for wanted, stacks in _stacked(ahead):
+    for wanted, stacks in _stacked(ahead, source.odometer):
         readable = np.array([frame.plane is not None for frame in wanted])
         predicted = classifier.predict(stacks) if len(stacks) else {}
         for name, head in classifier.heads.items():
@@ -152,32 +150,47 @@ def scene_names(
     )
 
 
-def _stacked(items: Iterator[Frame]) -> Iterator[tuple[list[Frame], Image]]:
+def _stacked(
+    items: Iterator[Frame], odometer: Odometer | None
+) -> Iterator[tuple[list[Frame], Image]]:
     """Group frames into chunks, each with the stacks of its wanted and readable frames.
 
-    Stacks reach ahead only, so a chunk waits for the planes of the next few seconds and needs
-    none before it; memory stays bounded on a drive of any length.
+    Stacks reach ahead only, so a chunk waits for the planes of the next metres and needs none
+    before it; as the wait ends after `STACK_REACH_S`, memory stays bounded on a drive of any
+    length.
     """
+    odometer = odometer or Odometer([], [])
     waiting: list[Frame] = []
     for frame in items:
         if waiting and frame.sequence != waiting[-1].sequence:
-            yield _stacks_of(waiting, [])
+            yield from _rest(waiting, odometer)
             waiting = []
         waiting.append(frame)
-        if len(waiting) > CHUNK and frame.t_ns - waiting[CHUNK - 1].t_ns > REACH_NS:
-            yield _stacks_of(waiting[:CHUNK], waiting[CHUNK:])
-            del waiting[:CHUNK]
-    if waiting:
-        yield _stacks_of(waiting, [])
+        if len(waiting) > CHUNK and frame.plane is not None:
+            last = waiting[CHUNK - 1].t_ns
+            here_m, there_m = odometer.driven_m([last, frame.t_ns])
+            late = frame.t_ns - last > STACK_REACH_S * 1e9
+            if late or there_m - here_m >= STACK_DISTANCES_M[-1]:
+                yield _stacks_of(waiting[:CHUNK], waiting[CHUNK:], odometer)
+                del waiting[:CHUNK]
+    yield from _rest(waiting, odometer)
 
 
-def _stacks_of(chunk: list[Frame], after: list[Frame]) -> tuple[list[Frame], Image]:
+def _rest(waiting: list[Frame], odometer: Odometer) -> Iterator[tuple[list[Frame], Image]]:
+    while waiting:
+        yield _stacks_of(waiting[:CHUNK], waiting[CHUNK:], odometer)
+        waiting = waiting[CHUNK:]
+
+
+def _stacks_of(
+    chunk: list[Frame], after: list[Frame], odometer: Odometer
+) -> tuple[list[Frame], Image]:
     wanted = [frame for frame in chunk if frame.wanted]
     readable = [frame for frame in chunk + after if frame.plane is not None]
     if not readable:
         return wanted, np.empty((0, 0, 0, 0), np.uint8)
     t_ns = np.array([frame.t_ns for frame in readable], np.int64)
-    indices = stack_indices((t_ns - t_ns[0]) / 1e9)
+    indices = stack_indices((t_ns - t_ns[0]) / 1e9, odometer.driven_m(t_ns))
     new = {id(frame) for frame in wanted}
     rows = indices[[id(frame) in new for frame in readable]]
     planes = np.stack([frame.plane for frame in readable if frame.plane is not None])

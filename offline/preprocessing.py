@@ -3,9 +3,10 @@
 A picture of any size is cut to 16:9 about its centre and shrunk to a 320x180 still (stills of
 recorded trips already are). The network's plane is the still's luma at half size, 160x90, with
 the border rows repeated to 160x96 so that five poolings divide it; pixels stay square. A stack
-is planes of the same camera from now to three seconds later. A turn before or in the middle of a
+is planes of the same camera from here to 25 m further on. A turn before or in the middle of a
 junction cannot be told from one picture; scoring happens after the trip, so the pictures that
-follow are there to show where the road went.
+follow are there to show where the road went. They are chosen by the distance driven and not by
+time: how far a road swings within so many metres is what makes a curve or a turn.
 """
 
 from __future__ import annotations
@@ -21,15 +22,26 @@ from onboard.stills import STILL_HEIGHT, STILL_WIDTH, Image, encode_still, still
 PLANE_WIDTH: Final = 160
 PLANE_HEIGHT: Final = 96
 PADDING_ROWS: Final = (PLANE_HEIGHT - STILL_HEIGHT // 2) // 2
-STACK_OFFSETS_S: Final = (0.0, 0.5, 1.0, 2.0, 3.0)
-"""When each plane of a stack was taken, relative to the frame that is labelled."""
-VERSION: Final = "grey-160x96-stack5-v2"
+STACK_DISTANCES_M: Final = (0.0, 6.0, 12.0, 18.0, 25.0)
+"""Where each plane of a stack was taken: so far beyond the frame that is labelled. The last is
+`roadscene.HEADING_WINDOW_M`, over which the heading's change makes the course."""
+STACK_REACH_S: Final = 60.0
+"""Planes are looked for no later than this: a vehicle that waits at a junction shows after the
+wait where it went."""
+ASSUMED_SPEED_MPS: Final = 12.0
+"""Where no speed is known: between town and country roads; 2 pictures a second are 6 m apart."""
+MAX_OFF_S: Final = 0.6
+"""A plane may be so much driving off its distance: stills of one a second still make stacks."""
+MAX_OFF_M: Final = 1.0
+"""And so many metres more: a car that creeps has all its pictures in one place."""
+VERSION: Final = "grey-160x96-stack5-v3"
 """Names this preprocessing in a model's card; a model made for another one is refused."""
 
 __all__ = [
+    "ASSUMED_SPEED_MPS",
     "PLANE_HEIGHT",
     "PLANE_WIDTH",
-    "STACK_OFFSETS_S",
+    "STACK_DISTANCES_M",
     "STILL_HEIGHT",
     "STILL_WIDTH",
     "VERSION",
@@ -83,35 +95,45 @@ def _padded(half: Image) -> Image:
     return np.pad(half, ((PADDING_ROWS, PADDING_ROWS), (0, 0)), mode="edge")
 
 
-def stack_indices(t_s: NDArray[np.floating]) -> NDArray[np.int64]:
+def stack_indices(
+    t_s: NDArray[np.floating], s_m: NDArray[np.floating] | None = None
+) -> NDArray[np.int64]:
     """For every frame, which frames make its stack.
 
-    Each offset takes the frame nearest in time, at most 0.2 s off; where there is none (the
-    last seconds of a trip, a gap, unrelated stills with NaN times) the plane before it in the
-    stack stands in, so that a lone picture is seen as a standing camera.
+    Each distance takes the frame nearest to it, within `STACK_REACH_S` and at most 0.6 s of
+    driving (and 1 m) off; where there is none (the end of a trip, a gap, unrelated stills with
+    NaN times) the plane before it in the stack stands in, so that a lone picture is seen as a
+    standing camera.
 
     Parameters
     ----------
     t_s : ndarray, shape (n,)
-        Capture times in ascending order, or NaN for stills that belong to no sequence.
+        Capture times in ascending order, those of stills that belong to no sequence NaN and last.
+    s_m : ndarray, shape (n,), optional
+        Distance driven at each frame, ascending; without it `ASSUMED_SPEED_MPS` is taken.
 
     Returns
     -------
     ndarray of int64, shape (n, 5)
         Indices into the frames, the labelled frame first.
     """
-    times = np.asarray(t_s, dtype=np.float64)
-    n = times.size
-    result = np.empty((n, len(STACK_OFFSETS_S)), dtype=np.int64)
-    result[:, 0] = np.arange(n)
-    order = np.where(np.isnan(times), np.inf, times)
-    for column in range(1, len(STACK_OFFSETS_S)):
-        wanted = times + STACK_OFFSETS_S[column]
-        right = np.clip(np.searchsorted(order, wanted), 0, max(n - 1, 0))
-        left = np.clip(right - 1, 0, None)
-        nearest = np.where(
-            np.abs(times[left] - wanted) <= np.abs(times[right] - wanted), left, right
-        )
-        near = np.abs(times[nearest] - wanted) <= 0.2
-        result[:, column] = np.where(near, nearest, result[:, column - 1])
+    t = np.asarray(t_s, dtype=np.float64)
+    n = t.size
+    result = np.repeat(np.arange(n)[:, None], len(STACK_DISTANCES_M), axis=1)
+    n = int(np.count_nonzero(~np.isnan(t)))
+    if n == 0:
+        return result
+    t = t[:n]
+    s = t * ASSUMED_SPEED_MPS if s_m is None else np.asarray(s_m, dtype=np.float64)[:n]
+    here = np.arange(n)
+    latest = np.searchsorted(t, t + STACK_REACH_S, side="right") - 1
+    for column, distance_m in enumerate(STACK_DISTANCES_M[1:], start=1):
+        wanted = s + distance_m
+        right = np.minimum(np.searchsorted(s, wanted), latest)
+        left = np.maximum(right - 1, here)
+        nearest = np.where(wanted - s[left] <= s[right] - wanted, left, right)
+        step_s = np.maximum(t[right] - t[left], 1e-9)
+        slack_m = MAX_OFF_M + MAX_OFF_S * (s[right] - s[left]) / step_s
+        near = np.abs(s[nearest] - wanted) <= slack_m
+        result[:n, column] = np.where(near, nearest, result[:n, column - 1])
     return result

@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import solveh_banded
 
-KMH_PER_MPS = 3.6
+from onboard.signals import KMH_PER_MPS
+
 ACCEL_DENSITY = 0.5
 """Spectral density of the jerk, (m/s²)²/s: least error on 1 km/h speeds at 1 to 10 Hz."""
 QUANTIZATION_VARIANCE = (1.0 / KMH_PER_MPS) ** 2 / 12.0

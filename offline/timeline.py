@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from offline.errors import InputError
 from offline.gears import estimate_gears
-from offline.smoothing import KMH_PER_MPS, smooth_speed
-from onboard.signals import SIGNALS
+from offline.smoothing import smooth_speed
+from onboard.signals import KMH_PER_MPS, SIGNALS
 
 RATE_HZ = 5.0
 MAX_SPEED_GAP_S = 4.0

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+KMH_PER_MPS: Final = 3.6
+
 
 class Status(StrEnum):
     """Why a sample has a value or has none."""

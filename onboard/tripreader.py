@@ -168,11 +168,14 @@ class Trip:
             connection.close()
             raise
 
-    def samples(self) -> dict[str, Samples]:
-        """Readings by signal name; signals that were never asked for are absent."""
-        names = [row[0] for row in self._query("SELECT DISTINCT signal FROM samples")]
+    def samples(self, *signals: str) -> dict[str, Samples]:
+        """Readings by signal name, of the named signals or of all.
+
+        Signals that were never asked for are absent.
+        """
+        names = {row[0] for row in self._query("SELECT DISTINCT signal FROM samples")}
         result = {}
-        for name in sorted(names):
+        for name in sorted(names & set(signals) if signals else names):
             rows = self._query(
                 "SELECT t_mono_ns, value, status, round_trip_ms FROM samples "
                 "WHERE signal = ? ORDER BY t_mono_ns, rowid",

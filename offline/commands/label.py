@@ -27,8 +27,9 @@ def command(trip: Path, out: Path, gpx: Path | None, confidence: float, as_json:
     """Label TRIP's stills from what its sensors say about the road.
 
     Slope comes from barometer, GPS altitude or the GPX track, course from yaw rate or positions.
-    labels.csv holds, for every still, the labels, their probabilities, and grade and heading
-    change with standard deviations. A label that the sensors cannot tell for sure stays blank.
+    labels.csv holds, for every still, the speed, the labels, their probabilities, and grade and
+    heading change with standard deviations. A label that the sensors cannot tell for sure stays
+    blank.
     """
     from offline.training import roadlabels
     from onboard.trip import Trip
@@ -55,6 +56,7 @@ def command(trip: Path, out: Path, gpx: Path | None, confidence: float, as_json:
             "file": names,
             "sequence": opened.info.trip_id,
             "t_s": (t_ns - t_ns[0]) / 1e9,
+            "speed_mps": ahead.speed_mps,
             "slope": _labels(slope, roadscene.SLOPES, confidence),
             "course": _labels(course, roadscene.COURSES, confidence),
             "p_slope": np.nan_to_num(slope).max(axis=1),

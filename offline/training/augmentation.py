@@ -36,8 +36,8 @@ def augmenter(
     """A function that changes a batch.
 
     It takes pictures (float32 of 0..1, shape (n, rows, columns, 5)), targets by head and reals by
-    name, and returns the same three: `heading` of a mirrored stack changes sign, `horizon` moves
-    with the picture, and a camera shown as standing has no `speed`.
+    name, and returns the same three: `heading` and `curvature` of a mirrored stack change sign,
+    `horizon` moves with the picture.
     """
     permutations = mirror_permutations(settings, heads)
 
@@ -48,16 +48,14 @@ def augmenter(
         standing = _chance(count, settings.standing_share)[:, None, None, None]
         pictures = tf.where(standing, pictures[..., :1] + 0.0 * pictures, pictures)
         reals = dict(reals)
-        if "speed" in reals:
-            reals["speed"] = tf.where(standing[:, 0, 0, 0], 0.0 * reals["speed"], reals["speed"])
         mirrored = _chance(count, settings.mirror_share)
         pictures = tf.where(mirrored[:, None, None, None], pictures[:, :, ::-1], pictures)
         targets = {
             head: tf.where(mirrored[:, None], tf.gather(values, permutations[head], axis=1), values)
             for head, values in targets.items()
         }
-        if "heading" in reals:
-            reals["heading"] = tf.where(mirrored, -reals["heading"], reals["heading"])
+        for name in {"heading", "curvature"} & reals.keys():
+            reals[name] = tf.where(mirrored, -reals[name], reals[name])
         pictures, down, zoom = _moved(pictures, settings)
         if "horizon" in reals:
             reals["horizon"] = (reals["horizon"] - down / np.float32(HORIZON_UNIT)) / zoom

@@ -152,7 +152,7 @@ class TrainingConfig(_Strict):
         default=0.5, ge=0, le=1, description="0 counts every frame alike, 1 every class alike."
     )
     auxiliary_weight: float = Field(
-        default=0.3, ge=0, description="Weight of grade, heading, horizon and speed targets."
+        default=0.3, ge=0, description="Weight of grade, heading, curvature and horizon targets."
     )
     single_frame: bool = Field(
         default=False, description="Show the labelled frame alone, no motion."

@@ -21,7 +21,7 @@ class FrameSet:
         Where the frames are from.
     planes : ndarray of uint8, shape (p, 96, 160)
     stacks : ndarray of int64, shape (n, 5)
-        Planes of every labelled frame, its own first (`preprocessing.STACK_OFFSETS_S`).
+        Planes of every labelled frame, its own first (`preprocessing.STACK_DISTANCES_M`).
     targets : dict of str to ndarray of float32, shape (n, classes)
         Probability of each class by head; rows of an unlabelled frame are zero.
     weights : dict of str to ndarray of float32, shape (n,)

@@ -63,6 +63,7 @@ class Track:
 class RoadAhead:
     """What lies ahead at wanted times, with standard deviations; NaN where not known."""
 
+    speed_mps: Array
     grade_percent: Array
     grade_sd_percent: Array
     heading_change_deg: Array
@@ -147,9 +148,12 @@ def road_ahead(trip: Trip, t_s: Array, start_ns: int, gpx: Path | None = None) -
     grade, grade_sd = _grade(s, altitude, grid, distance)
     heading, heading_sd, curvature, peak = _heading(s, v, grid, distance, yaw, track)
     parked = v < MIN_SPEED_MPS
+    unknown = np.isnan(np.interp(t_s, grid, speed))
     for values in (grade, heading):
-        values[parked | np.isnan(np.interp(t_s, grid, speed))] = np.nan
-    return RoadAhead(grade, grade_sd, heading, heading_sd, curvature, peak)
+        values[parked | unknown] = np.nan
+    return RoadAhead(
+        np.where(unknown, np.nan, v), grade, grade_sd, heading, heading_sd, curvature, peak
+    )
 
 
 def label_probabilities(ahead: RoadAhead) -> tuple[Array, Array]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from offline import preprocessing, roadscene
 from offline.errors import InputError
+from offline.odometer import Odometer
 from offline.training import synth
 from offline.training.config import (
     FolderSource,
@@ -27,11 +28,11 @@ from offline.training.framesets import FrameSet, one_hot
 
 Split = Literal["train", "validation", "test"]
 PICTURES: Final = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
-AUXILIARY: Final = ("grade", "heading", "horizon", "speed")
+AUXILIARY: Final = ("grade", "heading", "curvature", "horizon")
 """Real targets that synthetic frames carry: mean grade ahead / 5 %, heading change / 45 degrees,
-row of the true horizon / 0.2 half heights below the middle, speed / 15 m/s. A slope is where the
-road points against the horizon, a turn the heading over a distance: each is learnt sooner when its
-parts are."""
+curvature here / (1/30 m), row of the true horizon / 0.2 half heights below the middle. A slope is
+where the road points against the horizon, a turn the heading over a distance: each is learnt
+sooner when its parts are."""
 HORIZON_UNIT: Final = 0.2
 GRADE_SOFTNESS_PERCENT: Final = 0.4
 HEADING_SOFTNESS_DEG: Final = 1.5
@@ -90,7 +91,7 @@ def read_synth(
     grade = np.concatenate([f.grade_percent for _, f in held])
     heading = np.concatenate([f.heading_change_deg for _, f in held])
     horizon = np.concatenate([f.horizon for _, f in held])
-    speed = np.concatenate([f.speed_mps for _, f in held])
+    curvature = np.concatenate([f.curvature_per_m for _, f in held])
     return [
         FrameSet(
             name=f"synthetic {split or 'all'}",
@@ -101,8 +102,8 @@ def read_synth(
             reals={
                 "grade": np.clip(grade / 5.0, -2.5, 2.5).astype(np.float32),
                 "heading": np.clip(heading / 45.0, -2.5, 2.5).astype(np.float32),
+                "curvature": np.clip(curvature * 30.0, -2.5, 2.5).astype(np.float32),
                 "horizon": np.clip(horizon / HORIZON_UNIT, -4.0, 4.0).astype(np.float32),
-                "speed": (speed / 15.0).astype(np.float32),
             },
             groups=[f"road {road}" for road, f in held for _ in range(f.planes.shape[0])],
             names=[f"road {road} t={t:.1f} s" for road, f in held for t in f.t_s],
@@ -155,8 +156,9 @@ def read_video(
 ) -> FrameSet:
     """Labelled frames of a video within stretches of time.
 
-    Every frame's stack is made of the video's own frames, so that stacks have any phase. Nothing
-    outside a stretch is looked at, later planes included.
+    Every frame's stack is made of the video's own frames, so that stacks have any phase; which,
+    a column `speed_mps` of the labels says where there is one. Nothing outside a stretch is looked
+    at, later planes included.
     """
     table = read_csv(labels)
     if "t_s" not in table:
@@ -171,7 +173,11 @@ def read_video(
         inside = np.flatnonzero((times >= start) & (times <= end))
         if inside.size == 0:
             continue
-        stacks = inside[preprocessing.stack_indices(times[inside])]
+        driven_m = None
+        if "speed_mps" in table:
+            known_m = Odometer(label_t * 1e9, table["speed_mps"].to_numpy(float))
+            driven_m = known_m.driven_m(times[inside] * 1e9)
+        stacks = inside[preprocessing.stack_indices(times[inside], driven_m)]
         nearest = np.abs(label_t[None, :] - times[inside][:, None]).argmin(axis=1)
         near = np.abs(label_t[nearest] - times[inside]) < 0.03
         parts.append((stacks[near], nearest[near]))
@@ -279,7 +285,7 @@ def read_pictures(table: pd.DataFrame, base: Path, heads: Heads, where: str) -> 
     for head, classes in heads.items():
         targets[head], weights[head] = one_hot(names[head], classes, where)
     planes = np.asarray([read_plane(base / str(file)) for file in table["file"]], np.uint8)
-    planes_a_stack = len(preprocessing.STACK_OFFSETS_S)
+    planes_a_stack = len(preprocessing.STACK_DISTANCES_M)
     stacks = np.repeat(np.arange(len(table))[:, None], planes_a_stack, axis=1)
     if "t_s" in table:
         key = "sequence" if "sequence" in table and table["sequence"].notna().any() else "source"
@@ -287,7 +293,11 @@ def read_pictures(table: pd.DataFrame, base: Path, heads: Heads, where: str) -> 
         for _, rows in table.groupby(groups, sort=False):
             ordered = rows.sort_values("t_s").index.to_numpy()
             times = table["t_s"].to_numpy(float)[ordered]
-            stacks[ordered] = ordered[preprocessing.stack_indices(times)]
+            driven_m = None
+            if "speed_mps" in table:
+                speed_mps = table["speed_mps"].to_numpy(float)[ordered]
+                driven_m = Odometer(times * 1e9, speed_mps).driven_m(times * 1e9)
+            stacks[ordered] = ordered[preprocessing.stack_indices(times, driven_m)]
     group = "group" if "group" in table else "source" if "source" in table else None
     frames = FrameSet(
         name=where,

@@ -73,7 +73,9 @@ class RoadFrames:
 
     @property
     def stack_indices(self) -> NDArray[np.int64]:
-        return preprocessing.stack_indices(self.t_s)
+        # A drive goes on from each frame with the speed it has there.
+        driven_m = np.cumsum(self.speed_mps * FRAME_INTERVAL_S) - self.speed_mps * FRAME_INTERVAL_S
+        return preprocessing.stack_indices(self.t_s, driven_m)
 
 
 def split_of(road: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,7 +78,7 @@ def build_model(config: TrainingConfig, shrink: int) -> keras.Model:
         config.heads,
         height=preprocessing.PLANE_HEIGHT // shrink,
         width=preprocessing.PLANE_WIDTH // shrink,
-        channels=len(preprocessing.STACK_OFFSETS_S),
+        channels=len(preprocessing.STACK_DISTANCES_M),
         width_multiplier=config.width_multiplier,
         poolings=len(network.BLOCKS) - shrink.bit_length() + 1,
         dropout=config.dropout,
@@ -240,13 +241,21 @@ class Trainer:
             log.info("stage %d goes on at step %d", number, int(done.numpy()))
         sampler = Sampler(self._config, self._data, stage.shrink)
         step = self._step(model, optimizer)
-        # The batch at step k depends on the seed and k only, so a resumed run sees what an
-        # uninterrupted one would have seen.
-        losses: list[float] = []
-        while int(done.numpy()) < stage.steps:
-            k = int(done.numpy())
+
+        def batch_at(k: int) -> dict[str, Any]:
+            # It depends on the seed and k only, so a resumed run sees what an uninterrupted one
+            # would have seen.
             rng = np.random.default_rng([self._config.seed, number, k])
-            batch = sampler.batch(rng, stage.batch)
+            return sampler.batch(rng, stage.batch)
+
+        losses: list[float] = []
+        k = int(done.numpy())
+        # The next batch is drawn while TensorFlow works on this one.
+        drawing = ThreadPoolExecutor(1)
+        drawn = drawing.submit(batch_at, k)
+        while k < stage.steps:
+            batch = drawn.result()
+            drawn = drawing.submit(batch_at, k + 1)
             losses.append(float(step(batch)))
             done.assign_add(1)
             k += 1
@@ -266,6 +275,7 @@ class Trainer:
                 if stale >= self._config.patience:
                     log.info("stage %d ends early at step %d: no gain", number, k)
                     break
+        drawing.shutdown()
         if best_file.exists():
             model.load_weights(best_file)
 

@@ -14,6 +14,7 @@ from offline import frames, labelling, video
 from offline.classifier import Classifier
 from offline.errors import InputError
 from offline.frames import FolderFrames, Frame, StillsOfTrip, VideoFrames, VideoOfTrip
+from offline.odometer import Odometer
 from offline.preprocessing import encode_still, plane, stack_indices, still
 from offline.roadscene import UNDETERMINED
 from onboard.trip import Trip, TripWriter
@@ -141,7 +142,7 @@ def test_stills_of_different_drives_are_never_stacked(tmp_path: Path) -> None:
         ("b_12.png", 1_500_000_000),
         ("lonely.png", 0),
     ]
-    chunks = list(labelling._stacked(iter(found)))
+    chunks = list(labelling._stacked(iter(found), None))
     assert [len(wanted) for wanted, _ in chunks] == [1, 4, 1]
 
 
@@ -158,8 +159,10 @@ def test_streamed_stacks_equal_those_of_the_whole_drive(rate_hz: float) -> None:
     t_ns = np.round(np.cumsum(rng.uniform(0.8, 1.2, n)) / rate_hz * 1e9).astype(np.int64)
     t_ns[200:] += 5_000_000_000
     items = [Frame("s", "s", i, int(t_ns[i]), planes[i]) for i in range(n)]
-    streamed = np.concatenate([stacks for _, stacks in labelling._stacked(iter(items))])
-    whole = planes[stack_indices((t_ns - t_ns[0]) / 1e9)]
+    speed_mps = np.maximum(0.0, 9.0 + 12.0 * np.sin(np.arange(n) / 25))
+    odometer = Odometer(t_ns, speed_mps)
+    streamed = np.concatenate([stacks for _, stacks in labelling._stacked(iter(items), odometer)])
+    whole = planes[stack_indices((t_ns - t_ns[0]) / 1e9, odometer.driven_m(t_ns))]
     assert np.array_equal(streamed, np.moveaxis(whole, 1, -1))
 
 

@@ -52,14 +52,24 @@ def test_unreadable_bytes_are_none(data: bytes) -> None:
     assert preprocessing.plane_of_jpeg(data) is None
 
 
-def test_stacks_show_the_next_three_seconds() -> None:
+def test_stacks_show_the_next_25_metres_at_any_speed() -> None:
+    t_s = np.arange(200) * 0.5
+    for speed_mps in (1.0, 4.0, 12.0, 24.0):
+        s_m = 1000.0 + speed_mps * t_s
+        found = preprocessing.stack_indices(t_s, s_m)
+        # The last frames have fewer metres before them.
+        shown_m = (s_m[found] - s_m[:, None])[:100]
+        assert np.abs(shown_m - preprocessing.STACK_DISTANCES_M).max() <= 0.25 * speed_mps
+
+
+def test_without_a_speed_stacks_are_as_far_apart_as_at_43_kmh() -> None:
     t_s = np.arange(8) * 0.5
     assert preprocessing.stack_indices(t_s).tolist() == [
-        [0, 1, 2, 4, 6],
-        [1, 2, 3, 5, 7],
-        [2, 3, 4, 6, 6],
-        [3, 4, 5, 7, 7],
-        [4, 5, 6, 6, 6],
+        [0, 1, 2, 3, 4],
+        [1, 2, 3, 4, 5],
+        [2, 3, 4, 5, 6],
+        [3, 4, 5, 6, 7],
+        [4, 5, 6, 7, 7],
         [5, 6, 7, 7, 7],
         [6, 7, 7, 7, 7],
         [7, 7, 7, 7, 7],
@@ -72,6 +82,17 @@ def test_before_a_gap_and_for_lone_stills_the_plane_before_stands_in() -> None:
     assert found == [[0, 1, 1, 1, 1], [1] * 5, [2, 3, 3, 3, 3], [3] * 5, [4] * 5]
 
 
-def test_dense_frames_still_reach_ahead_by_time() -> None:
+def test_whoever_waits_is_shown_where_the_wait_ended_but_not_after_a_minute() -> None:
+    t_s = np.arange(0.0, 130.0, 0.5)
+    s_m = np.maximum(0.0, t_s - 100.0) * 6.0
+    found = preprocessing.stack_indices(t_s, s_m)
+    waiting_50_s = found[t_s == 50.0][0]
+    assert s_m[waiting_50_s].tolist() == [0.0, 6.0, 12.0, 18.0, 24.0]
+    assert t_s[waiting_50_s].tolist() == [50.0, 101.0, 102.0, 103.0, 104.0]
+    waiting_90_s = found[t_s == 10.0][0]
+    assert s_m[waiting_90_s].tolist() == [0.0] * 5
+
+
+def test_dense_frames_still_reach_ahead_by_distance() -> None:
     t_s = np.arange(80) / 20
-    assert preprocessing.stack_indices(t_s)[5].tolist() == [5, 15, 25, 45, 65]
+    assert preprocessing.stack_indices(t_s)[5].tolist() == [5, 15, 25, 35, 47]

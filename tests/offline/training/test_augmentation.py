@@ -30,15 +30,12 @@ def test_a_moved_picture_takes_its_horizon_along() -> None:
     assert np.abs(seen - expected).max() < 1.5
 
 
-def test_a_camera_shown_as_standing_shows_one_picture_and_has_no_speed() -> None:
+def test_a_camera_shown_as_standing_shows_one_picture() -> None:
     standing = Augmentation(**(NOTHING | {"standing_share": 1.0}))
     pictures = np.random.default_rng(1).uniform(size=(4, 96, 160, 5)).astype(np.float32)
-    changed, _, told = augmenter(standing, ROAD)(
-        tf.constant(pictures), {}, {"speed": np.ones(4, np.float32)}
-    )
+    changed, _, _ = augmenter(standing, ROAD)(tf.constant(pictures), {}, {})
     for plane in range(5):
         np.testing.assert_allclose(changed.numpy()[..., plane], pictures[..., 0], atol=1e-3)
-    assert told["speed"].numpy().tolist() == [0.0] * 4
 
 
 def test_a_mirrored_road_turns_the_other_way() -> None:
@@ -48,8 +45,11 @@ def test_a_mirrored_road_turns_the_other_way() -> None:
     pictures = np.random.default_rng(2).uniform(size=(2, 96, 160, 5)).astype(np.float32)
     targets = {"course": np.tile(np.float32([0, 0, 1, 0]), (2, 1))}
     changed, found, told = augmenter(mirrored, ROAD)(
-        tf.constant(pictures), targets, {"heading": np.float32([1.0, -0.5])}
+        tf.constant(pictures),
+        targets,
+        {"heading": np.float32([1.0, -0.5]), "curvature": np.float32([0.25, 0.0])},
     )
     np.testing.assert_allclose(changed.numpy(), pictures[:, :, ::-1], atol=1e-3)
     assert found["course"].numpy().argmax(axis=1).tolist() == [3, 3]
     assert told["heading"].numpy().tolist() == [-1.0, 0.5]
+    assert told["curvature"].numpy().tolist() == [-0.25, 0.0]

@@ -92,12 +92,14 @@ def test_sequences_become_stacks_and_manoeuvres(tmp_path: Path) -> None:
     assert grouped["group"].nunique() == 2
     frames = sources.read_pictures(grouped, tmp_path, ROAD, "labels.csv")
     assert frames.stacks.tolist() == [
-        [0, 1, 2, 4, 4],
-        [1, 2, 3, 3, 3],
+        [0, 1, 2, 3, 4],
+        [1, 2, 3, 4, 4],
         [2, 3, 4, 4, 4],
         [3, 4, 4, 4, 4],
         [4, 4, 4, 4, 4],
     ]
+    fast = sources.read_pictures(grouped.assign(speed_mps=24.0), tmp_path, ROAD, "labels.csv")
+    assert fast.stacks[0].tolist() == [0, 0, 1, 1, 2]
 
 
 def test_a_video_stretch_never_looks_beyond_itself(tmp_path: Path) -> None:
@@ -121,7 +123,7 @@ def test_a_video_stretch_never_looks_beyond_itself(tmp_path: Path) -> None:
     assert set(frames.weights["slope"].tolist()) == {0.5}
     first = frames.pictures(np.array([0]))[0].astype(float).mean(axis=(0, 1))
     assert first[0] == pytest.approx(80, abs=3)
-    assert first[2] == pytest.approx(120, abs=3)  # one second after 2.0 s
+    assert first[2] == pytest.approx(120, abs=3)  # 12 m on, one second after 2.0 s
     assert first[4] == pytest.approx(120, abs=3)  # and never later than 3.0 s
 
 
