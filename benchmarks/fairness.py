@@ -268,7 +268,9 @@ def period_scores(
         sums[key] = (a + figure.totals, b + figure.totals_without, c + figure.totals_truth)
     found = {}
     for key, totals in sums.items():
-        a, b, c = (score_from_totals(t, policy, min_distance_km=1.0).value or 0.0 for t in totals)
+        a, b, c = (score_from_totals(t, policy, min_distance_km=1.0).value for t in totals)
+        if a is None or b is None or c is None:
+            raise SystemExit(f"driver {key[0]} has no score in {key[1]} country: too much in doubt")
         found[key] = (a, b, c)
     return found
 

@@ -185,7 +185,7 @@ def _decide_measured(
         reason = f"Whether the road {road} here is not clear enough: not counted."
         return Outcome.UNDETERMINED, reason
     if not exact and seen.frames_agree is not None and seen.frames_agree < FRAMES_REFUTE:
-        reason = f"Camera and altitude disagree on whether the road {road} here: not counted."
+        reason = f"Camera and measured slope disagree on whether the road {road} here: not counted."
         return Outcome.UNDETERMINED, reason
     return Outcome(rule.verdict), _reason(rule, event)
 

@@ -23,8 +23,8 @@ from offline.preprocessing import Image, plane, plane_of_jpeg, still
 from onboard.trip import Frames, Trip
 
 DEFAULT_RATE_HZ: Final = 2.0
-"""Labels a second; also the least rate of pictures: at 50 km/h they are 7 m apart, about as far as
-the planes of a stack."""
+"""Labels a second; also the least rate of pictures: up to 50 km/h they are at most 7 m apart, about
+as far as the planes of a stack. Above that planes repeat, in training as well."""
 STILL_SUFFIXES: Final = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
 

@@ -30,6 +30,8 @@ STACK_REACH_S: Final = 60.0
 wait where it went."""
 ASSUMED_SPEED_MPS: Final = 12.0
 """Where no speed is known: between town and country roads; 2 pictures a second are 6 m apart."""
+STILLS_HZ: Final = 2.0
+"""Stills a second of a recorded trip, and frames a second of a rendered road."""
 MAX_OFF_S: Final = 0.6
 """A plane may be so much driving off its distance: stills of one a second still make stacks."""
 MAX_OFF_M: Final = 1.0
@@ -42,6 +44,7 @@ __all__ = [
     "PLANE_HEIGHT",
     "PLANE_WIDTH",
     "STACK_DISTANCES_M",
+    "STILLS_HZ",
     "STILL_HEIGHT",
     "STILL_WIDTH",
     "VERSION",
@@ -49,6 +52,7 @@ __all__ = [
     "encode_still",
     "plane",
     "plane_of_jpeg",
+    "recorded_stack_indices",
     "stack_indices",
     "still",
 ]
@@ -93,6 +97,28 @@ def plane_of_jpeg(jpeg: bytes) -> Image | None:
 
 def _padded(half: Image) -> Image:
     return np.pad(half, ((PADDING_ROWS, PADDING_ROWS), (0, 0)), mode="edge")
+
+
+def recorded_stack_indices(
+    t_s: NDArray[np.floating], s_m: NDArray[np.floating] | None = None
+) -> NDArray[np.int64]:
+    """Stacks as a trip would have them, of pictures that may be denser than a trip's.
+
+    Of frames at 20 Hz every tenth may join a stack, counted from the frame that is labelled:
+    trips have `STILLS_HZ` pictures a second, and what is learnt and measured must be what is
+    scored. Parameters and result are `stack_indices`'.
+    """
+    t = np.asarray(t_s, dtype=np.float64)
+    n = int(np.count_nonzero(~np.isnan(t)))
+    steps = np.diff(t[:n])
+    apart_s = float(np.median(steps)) if steps.size else np.inf
+    every = max(1, round(1.0 / (STILLS_HZ * apart_s))) if apart_s > 0 else 1
+    result = stack_indices(np.full(t.size, np.nan))
+    for phase in range(min(every, n)):
+        rows = np.arange(phase, n, every)
+        within = stack_indices(t[rows], None if s_m is None else np.asarray(s_m)[rows])
+        result[rows] = rows[within]
+    return result
 
 
 def stack_indices(

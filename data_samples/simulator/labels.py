@@ -24,6 +24,25 @@ from offline.scenelabels import SceneLabels
 
 
 @dataclass(frozen=True)
+class Confidence:
+    """How sure a head is, and how well that tells right answers from wrong ones.
+
+    Attributes
+    ----------
+    mean : tuple of float
+        Mean confidence of each answer before the exponent; of a calibrated head its precision.
+    spread : float
+        Small: sure or lost, and knows which; large: always the same confidence.
+    overconfidence : float
+        Exponent on the odds: 1 is calibrated, more claims more than it knows.
+    """
+
+    mean: tuple[float, ...]
+    spread: float = 4.0
+    overconfidence: float = 1.2
+
+
+@dataclass(frozen=True)
 class NetworkModel:
     """How a network answers.
 
@@ -33,12 +52,9 @@ class NetworkModel:
         Share of each answer (column) by true slope (row).
     course_confusion : ndarray, shape (4, 4)
         The same for the course.
+    slope_confidence, course_confidence : Confidence
     burst_m : float
         Mean length of road over which a mistake lasts.
-    confidence_spread : float
-        Small: sure or lost; large: always the same moderate confidence.
-    overconfidence : float
-        Exponent on the odds: 1 is calibrated, more claims more than it knows.
     fps : float
         Labelled frames a second.
     slope_threshold, course_threshold : float
@@ -51,9 +67,9 @@ class NetworkModel:
 
     slope_confusion: NDArray[np.float64]
     course_confusion: NDArray[np.float64]
+    slope_confidence: Confidence
+    course_confidence: Confidence
     burst_m: float = 60.0
-    confidence_spread: float = 4.0
-    overconfidence: float = 1.2
     fps: float = 2.0
     slope_threshold: float = 0.65
     course_threshold: float = 0.65
@@ -64,10 +80,11 @@ class NetworkModel:
 
 MEASURED_ON = "Synthetic roads never seen"
 """Section of a model's card that knows every class, hills above all."""
+FIT_FRAMES = 4000
 
 
 def network_of_card(folder: Path, *, fps: float = 2.0) -> NetworkModel:
-    """Return a network with a released model's measured confusion, thresholds and priors.
+    """Return a network that answers as often right and as sure as a released model's card says.
 
     Parameters
     ----------
@@ -77,16 +94,16 @@ def network_of_card(folder: Path, *, fps: float = 2.0) -> NetworkModel:
     model = json.loads((folder / "model.json").read_text(encoding="utf-8"))
     card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
     heads = {head["name"]: head for head in model["heads"]}
+    measured = card["figures"][MEASURED_ON]["heads"]
     counts = {
-        name: np.array(card["figures"][MEASURED_ON]["heads"][name]["confusion"], np.float64)
-        for name in ("slope", "course")
+        name: np.array(measured[name]["confusion"], np.float64) for name in ("slope", "course")
     }
     slope, course = (counts[name] / counts[name].sum(axis=1, keepdims=True) for name in counts)
     return NetworkModel(
         slope,
         course,
-        # Its temperature was fitted, so it claims what it knows.
-        overconfidence=1.0,
+        fit_confidence(counts["slope"], measured["slope"]["abstention"]),
+        fit_confidence(counts["course"], measured["course"]["abstention"]),
         fps=fps,
         slope_threshold=heads["slope"]["undetermined_below"],
         course_threshold=heads["course"]["undetermined_below"],
@@ -118,7 +135,47 @@ def network_of_accuracy(accuracy: float, *, fps: float = 2.0) -> NetworkModel:
             [0.2 * wrong, 0.7 * wrong, 0.1 * wrong, accuracy],
         ]
     )
-    return NetworkModel(slope, course, fps=fps)
+    return NetworkModel(
+        slope, course, Confidence((accuracy,) * 3), Confidence((accuracy,) * 4), fps=fps
+    )
+
+
+def fit_confidence(counts: NDArray[np.float64], abstention: list[dict[str, float]]) -> Confidence:
+    """Find the confidence that abstains as often, and is as right where it does not, as measured.
+
+    Parameters
+    ----------
+    counts : ndarray, shape (classes, classes)
+        Frames by true class (row) and answer (column).
+    abstention : list of dict
+        `threshold`, and the share `answered` and their `accuracy` at it.
+    """
+    shares = counts.sum(axis=1) / counts.sum()
+    truth = np.random.default_rng(1).choice(len(counts), FIT_FRAMES, p=shares)
+    confusion = counts / counts.sum(axis=1, keepdims=True)
+    precision = np.diag(counts) / counts.sum(axis=0)
+    redraw = np.ones(FIT_FRAMES, dtype=bool)
+
+    def misfit(confidence: Confidence) -> float:
+        p = answers(truth, confusion, redraw, confidence, np.random.default_rng(2))
+        sure, right = p.max(axis=1), p.argmax(axis=1) == truth
+        total = 0.0
+        for row in abstention:
+            above = sure >= row["threshold"]
+            answered = float(above.mean())
+            accuracy = float(right[above].mean()) if above.any() else 0.0
+            # How right the few surest are matters as little as they are few.
+            off = row["answered"] * (accuracy - row["accuracy"]) ** 2
+            total += (answered - row["answered"]) ** 2 + off
+        return total
+
+    tried = (
+        Confidence(tuple((precision + more).clip(0.05, 0.95).tolist()), spread, over)
+        for more in (-0.1, -0.05, 0.0, 0.05, 0.1)
+        for spread in (2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
+        for over in (0.5, 0.75, 1.0, 1.5, 2.0)
+    )
+    return min(tried, key=misfit)
 
 
 def label_drive(
@@ -137,8 +194,12 @@ def label_drive(
     moved = np.diff(place, prepend=place[0])
     redraw = rng.random(n) < 1.0 - np.exp(-moved / network.burst_m)
     redraw[0] = True
-    p_slope = _answers(road.slope[step], network.slope_confusion, redraw, network, rng)
-    p_course = _answers(road.course[step], network.course_confusion, redraw, network, rng)
+    p_slope = answers(
+        road.slope[step], network.slope_confusion, redraw, network.slope_confidence, rng
+    )
+    p_course = answers(
+        road.course[step], network.course_confusion, redraw, network.course_confidence, rng
+    )
     return SceneLabels(
         t_mono_ns=start_ns + np.round(t_s * 1e9).astype(np.int64),
         frame=np.arange(n, dtype=np.int64),
@@ -154,13 +215,14 @@ def label_drive(
     )
 
 
-def _answers(
+def answers(
     truth: NDArray[np.int64],
     confusion: NDArray[np.float64],
     redraw: NDArray[np.bool_],
-    network: NetworkModel,
+    how_sure: Confidence,
     rng: np.random.Generator,
 ) -> NDArray[np.float32]:
+    """Probabilities that a head gives, a row a frame; `redraw` tells where an answer begins."""
     n, classes = truth.size, confusion.shape[0]
     run = np.cumsum(redraw) - 1
     hidden = rng.random(run[-1] + 1)[run]
@@ -169,14 +231,14 @@ def _answers(
     right = answer == truth
     # Of calibrated answers with confidence c a share c is right: where the confidence is drawn
     # from Beta(a, b), the right ones follow Beta(a + 1, b) and the wrong ones Beta(a, b + 1).
-    accuracy = float(np.mean(np.diag(confusion)))
-    a, b = network.confidence_spread * accuracy, network.confidence_spread * (1 - accuracy)
+    mean = np.asarray(how_sure.mean)[answer[redraw]]
+    a, b = how_sure.spread * mean, how_sure.spread * (1 - mean)
     sure = rng.beta(a + 1.0, b, run[-1] + 1)[run]
     unsure = rng.beta(a, b + 1.0, run[-1] + 1)[run]
     confidence = np.where(right, sure, unsure)
     jitter = rng.normal(0.0, 0.3, n)
     odds = np.log(np.clip(confidence, 0.01, 0.995) / (1 - np.clip(confidence, 0.01, 0.995)))
-    confidence = 1.0 / (1.0 + np.exp(-(network.overconfidence * odds + jitter)))
+    confidence = 1.0 / (1.0 + np.exp(-(how_sure.overconfidence * odds + jitter)))
     confidence = np.clip(confidence, 1.02 / classes, 0.999)
     # The rest goes to the other classes as this answer's column says they were meant.
     others = confusion[:, answer].T.copy()

@@ -87,8 +87,8 @@ def _turns_at_speed(
 ) -> NDArray[np.float64]:
     """Take for a curve what looks like a turn but is driven faster than any turn can be.
 
-    A picture shows how far the road swings, but hardly over how many metres: the speed does. A turn
-    of `TURN_CURVATURE_PER_M` takes v² times it across.
+    A third of KITTI's curves is called a turn, even with planes chosen by distance; the speed tells
+    them apart. A turn of `TURN_CURVATURE_PER_M` takes v² times it across.
     """
     lateral = (speed_kmh / 3.6) ** 2 * TURN_CURVATURE_PER_M
     too_fast = np.nan_to_num(ndtr((lateral - MOST_LATERAL_MPS2) / LATERAL_SD_MPS2))

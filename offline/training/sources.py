@@ -156,9 +156,9 @@ def read_video(
 ) -> FrameSet:
     """Labelled frames of a video within stretches of time.
 
-    Every frame's stack is made of the video's own frames, so that stacks have any phase; which,
-    a column `speed_mps` of the labels says where there is one. Nothing outside a stretch is looked
-    at, later planes included.
+    Every frame's stack is made of the video's own frames, so that stacks have any phase, but only
+    of as many a second as a trip has; which, a column `speed_mps` of the labels says where there
+    is one. Nothing outside a stretch is looked at, later planes included.
     """
     table = read_csv(labels)
     if "t_s" not in table:
@@ -177,7 +177,7 @@ def read_video(
         if "speed_mps" in table:
             known_m = Odometer(label_t * 1e9, table["speed_mps"].to_numpy(float))
             driven_m = known_m.driven_m(times[inside] * 1e9)
-        stacks = inside[preprocessing.stack_indices(times[inside], driven_m)]
+        stacks = inside[preprocessing.recorded_stack_indices(times[inside], driven_m)]
         nearest = np.abs(label_t[None, :] - times[inside][:, None]).argmin(axis=1)
         near = np.abs(label_t[nearest] - times[inside]) < 0.03
         parts.append((stacks[near], nearest[near]))
@@ -297,7 +297,7 @@ def read_pictures(table: pd.DataFrame, base: Path, heads: Heads, where: str) -> 
             if "speed_mps" in table:
                 speed_mps = table["speed_mps"].to_numpy(float)[ordered]
                 driven_m = Odometer(times * 1e9, speed_mps).driven_m(times * 1e9)
-            stacks[ordered] = ordered[preprocessing.stack_indices(times, driven_m)]
+            stacks[ordered] = ordered[preprocessing.recorded_stack_indices(times, driven_m)]
     group = "group" if "group" in table else "source" if "source" in table else None
     frames = FrameSet(
         name=where,

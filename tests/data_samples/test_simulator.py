@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
 import models
 from data_samples.simulator.drive import STEP_S, drive
 from data_samples.simulator.driver import Driver, driver_of_harshness, mood_along
-from data_samples.simulator.labels import label_drive, network_of_accuracy, network_of_card
+from data_samples.simulator.labels import (
+    MEASURED_ON,
+    answers,
+    label_drive,
+    network_of_accuracy,
+    network_of_card,
+)
 from data_samples.simulator.road import STEP_M, Road, make_road
 from data_samples.simulator.sensors import SensorSuite, sample_drive
 from data_samples.simulator.truth import drive_with_truth
@@ -118,7 +126,35 @@ def test_the_released_network_is_wrong_as_its_card_says():
             found = np.bincount(answer[truth == row], minlength=len(confusion))
             np.testing.assert_allclose(found / found.sum(), confusion[row], atol=0.12)
     assert labels.slope_needs_sensors == network.slope_needs_sensors
-    assert sum(labels.slope_prior) == pytest.approx(1.0, abs=0.01)
+
+
+@pytest.mark.parametrize("head", ["slope", "course"])
+def test_the_released_network_is_as_sure_as_its_card_says(head: str):
+    folder = models.locate("road_scene")
+    card = json.loads((folder / "card.json").read_text())["figures"][MEASURED_ON]["heads"][head]
+    counts = np.array(card["confusion"], float)
+    network = network_of_card(folder)
+    rng = np.random.default_rng(4)
+    truth = rng.choice(len(counts), 20_000, p=counts.sum(axis=1) / counts.sum())
+    confusion, sure = (
+        (network.slope_confusion, network.slope_confidence)
+        if head == "slope"
+        else (network.course_confusion, network.course_confidence)
+    )
+    p = answers(truth, confusion, np.ones(truth.size, bool), sure, rng)
+    for row in card["abstention"]:
+        if row["answered"] < 0.2:
+            continue
+        above = p.max(axis=1) >= row["threshold"]
+        assert above.mean() == pytest.approx(row["answered"], abs=0.1)
+        right = (p.argmax(axis=1) == truth)[above].mean()
+        assert right == pytest.approx(row["accuracy"], abs=0.1)
+
+
+def test_where_a_card_answers_with_little_truth_its_hills_are_little_sure():
+    network = network_of_card(models.locate("road_scene"))
+    level, uphill, _ = network.slope_confidence.mean
+    assert uphill < level
 
 
 def test_truth_tells_the_road_from_the_driver():

@@ -317,6 +317,18 @@ def test_pictures_that_contradict_a_gps_leave_doubt_and_cost_nothing(shown: int)
     assert "disagree" in verdict.sentence
 
 
+def test_pictures_that_contradict_an_inertial_sensor_leave_doubt():
+    # Its tilt is the median of the trip, so two minutes of level road read as a descent after a
+    # longer climb.
+    felt = ramp((0, 0.5), (199, 0.5), (201, 0.0), (320, 0.0))
+    high = ramp((0, 2000), (240, 2000), (241, 4000), (260, 4000), (261, 2000), (320, 2000))
+    samples = recording(320, speed_kmh=60.0, rpm=high, load_percent=5.0, accel_forward_m_s2=felt)
+    alone = over_revving(score_samples(samples, None, None, CAR))
+    assert alone.outcome is Outcome.EXONERATED
+    seen = over_revving(score_samples(samples, None, labels(320), CAR))
+    assert (seen.outcome, seen.points) == (Outcome.UNDETERMINED, 0.0)
+
+
 @pytest.mark.parametrize("step_at_s", [2, 30, 70, 110])
 def test_whole_kilopascals_say_nothing_to_camera_and_powertrain(step_at_s: int):
     samples = recording(

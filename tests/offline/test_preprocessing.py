@@ -96,3 +96,19 @@ def test_whoever_waits_is_shown_where_the_wait_ended_but_not_after_a_minute() ->
 def test_dense_frames_still_reach_ahead_by_distance() -> None:
     t_s = np.arange(80) / 20
     assert preprocessing.stack_indices(t_s)[5].tolist() == [5, 15, 25, 35, 47]
+
+
+def test_of_dense_frames_stacks_take_only_as_many_as_a_trip_has() -> None:
+    t_s = 3.0 + np.arange(200) / 20 + 0.001 * np.sin(np.arange(200))
+    s_m = 16.0 * t_s
+    found = preprocessing.recorded_stack_indices(t_s, s_m)
+    assert ((found - found[:, :1]) % 10 == 0).all()
+    sparse = preprocessing.stack_indices(t_s[7::10], s_m[7::10])
+    assert (found[7::10] == 7 + 10 * sparse).all()
+    half_a_second = np.arange(9) * 0.5
+    assert np.array_equal(
+        preprocessing.recorded_stack_indices(half_a_second),
+        preprocessing.stack_indices(half_a_second),
+    )
+    lone = np.array([0.0, np.nan])
+    assert preprocessing.recorded_stack_indices(lone).tolist() == [[0] * 5, [1] * 5]

@@ -64,6 +64,7 @@ def test_a_climb_and_a_corner_are_labelled_where_they_are(tmp_path: Path) -> Non
     assert done.exit_code == 0, done.output
     table = pd.read_csv(out / "labels.csv")
     assert json.loads(done.stdout)["stills"] == len(table)
+    assert table["speed_mps"].median() == pytest.approx(SPEED_MPS, abs=0.2)
     s = table["t_s"] * SPEED_MPS
     climb, flat = table[(s > 240) & (s < 350)], table[(s > 60) & (s < 150)]
     assert (climb["slope"] == "uphill").mean() > 0.95

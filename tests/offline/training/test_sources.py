@@ -125,6 +125,12 @@ def test_a_video_stretch_never_looks_beyond_itself(tmp_path: Path) -> None:
     assert first[0] == pytest.approx(80, abs=3)
     assert first[2] == pytest.approx(120, abs=3)  # 12 m on, one second after 2.0 s
     assert first[4] == pytest.approx(120, abs=3)  # and never later than 3.0 s
+    table = pd.read_csv(labels).assign(speed_mps=24.0)
+    table.to_csv(labels, index=False)
+    fast = sources.read_video(video, labels, ROAD, [(2.0, 4.9)], {}).pictures(np.array([0]))[0]
+    grey = fast.astype(float).mean(axis=(0, 1))
+    # Two pictures a second at 24 m/s are 12 m apart: 0, 0 or 12, 12, 12 or 24 and 24 m on.
+    assert grey[[0, 2, 4]] == pytest.approx([80, 100, 120], abs=3)
 
 
 @pytest.mark.parametrize(
