@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -83,6 +84,7 @@ MEASURED_ON = "Synthetic roads never seen"
 FIT_FRAMES = 4000
 
 
+@cache
 def network_of_card(folder: Path, *, fps: float = 2.0) -> NetworkModel:
     """Return a network that answers as often right and as sure as a released model's card says.
 
