@@ -197,9 +197,11 @@ def _estimates(now: pd.Series) -> tuple[Reading, ...]:
 
 def _grade(reading: Reading, now: pd.Series) -> Reading:
     """Say how the grade is known: a driver may doubt one that was only reckoned."""
-    if not reading.remark:
+    measured = now.get("grade_is_measured")
+    if not reading.remark or measured is None:
+        # Results stored by older software do not say.
         return reading
-    how = "measured" if now.get("grade_is_measured") else "from the engine"
+    how = "measured" if measured else "from the engine"
     return replace(reading, remark=f"{reading.remark}, {how}")
 
 

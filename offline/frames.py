@@ -19,10 +19,10 @@ import numpy as np
 from offline import video
 from offline.errors import InputError
 from offline.odometer import Odometer
-from offline.preprocessing import Image, plane, plane_of_jpeg, still
+from offline.preprocessing import STILLS_HZ, Image, plane, plane_of_jpeg, still
 from onboard.trip import Frames, Trip
 
-DEFAULT_RATE_HZ: Final = 2.0
+DEFAULT_RATE_HZ: Final = STILLS_HZ
 """Labels a second; also the least rate of pictures: up to 50 km/h they are at most 7 m apart, about
 as far as the planes of a stack. Above that planes repeat, in training as well."""
 STILL_SUFFIXES: Final = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")

@@ -17,14 +17,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from offline.roadscene import HEADING_WINDOW_M
 from onboard.stills import STILL_HEIGHT, STILL_WIDTH, Image, encode_still, still
 
 PLANE_WIDTH: Final = 160
 PLANE_HEIGHT: Final = 96
 PADDING_ROWS: Final = (PLANE_HEIGHT - STILL_HEIGHT // 2) // 2
-STACK_DISTANCES_M: Final = (0.0, 6.0, 12.0, 18.0, 25.0)
-"""Where each plane of a stack was taken: so far beyond the frame that is labelled. The last is
-`roadscene.HEADING_WINDOW_M`, over which the heading's change makes the course."""
+STACK_DISTANCES_M: Final = (0.0, 6.0, 12.0, 18.0, HEADING_WINDOW_M)
+"""Where each plane of a stack was taken: so far beyond the frame that is labelled, up to where the
+heading's change makes the course."""
 STACK_REACH_S: Final = 60.0
 """Planes are looked for no later than this: a vehicle that waits at a junction shows after the
 wait where it went."""

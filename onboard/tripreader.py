@@ -173,14 +173,16 @@ class Trip:
 
         Signals that were never asked for are absent.
         """
-        names = {row[0] for row in self._query("SELECT DISTINCT signal FROM samples")}
+        names = signals or [row[0] for row in self._query("SELECT DISTINCT signal FROM samples")]
         result = {}
-        for name in sorted(names & set(signals) if signals else names):
+        for name in sorted(names):
             rows = self._query(
                 "SELECT t_mono_ns, value, status, round_trip_ms FROM samples "
                 "WHERE signal = ? ORDER BY t_mono_ns, rowid",
                 name,
             )
+            if not rows:
+                continue
             result[name] = Samples(
                 np.array([row[0] for row in rows], dtype=np.int64),
                 np.array([row[1] for row in rows], dtype=np.float64),

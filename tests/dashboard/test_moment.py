@@ -90,3 +90,5 @@ def test_a_grade_says_how_it_is_known(measured: bool, how: str, trip: TripResult
 
     assert grade_at(125.0) == ("6.5\u202f%", f"± 1.5\u202f%, {how}")
     assert grade_at(5.0) == ("–", "")
+    timeline = timeline.drop(columns="grade_is_measured")
+    assert grade_at(125.0) == ("6.5\u202f%", "± 1.5\u202f%")
