@@ -80,13 +80,14 @@ FLOAT_NETWORKS = """
 import sys
 import keras, tensorflow as tf
 from pathlib import Path
-from offline import roadscene
+from offline import preprocessing, roadscene
 from offline.training import network
 folder, multiplier = Path(sys.argv[1]), float(sys.argv[2])
 height, width, channels, shrink = map(int, sys.argv[3:])
 heads = {"slope": roadscene.SLOPES, "course": roadscene.COURSES}
-ours = network.build(heads, height=height // shrink, width=width // shrink, channels=channels,
-                     width_multiplier=multiplier)
+ours = network.build(heads, height=height // shrink, width=width // shrink,
+                     channels=channels - 1, width_multiplier=multiplier,
+                     codes=preprocessing.CODE_BYTES)
 ours = network.released(ours, list(heads), shrink)
 for name, model in (("float32", ours), ("vgg19", keras.applications.VGG19(weights=None))):
     (folder / f"{name}.tflite").write_bytes(

@@ -97,7 +97,7 @@ class Classifier:
         expected = (
             preprocessing.PLANE_HEIGHT,
             preprocessing.PLANE_WIDTH,
-            len(preprocessing.STACK_DISTANCES_M),
+            len(preprocessing.STACK_DISTANCES_M) + 1,
         )
         if self._engine.input_shape != expected:
             raise ModelError(
@@ -111,13 +111,17 @@ class Classifier:
                     f"head {head.name!r}: model.json belongs to another network"
                 )
 
-    def predict(self, stacks: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+    def predict(
+        self, stacks: NDArray[np.uint8], codes: NDArray[np.uint8] | None = None
+    ) -> dict[str, NDArray[np.float32]]:
         """Calibrated probabilities by head.
 
         Parameters
         ----------
         stacks : ndarray of uint8, shape (n, 96, 160, 5)
-            See `offline.preprocessing`.
+            See `offline.preprocessing`; levelled where the camera's mounting is known.
+        codes : ndarray of uint8, shape (n, 9), optional
+            The camera's motion, see `offline.motion`; not known where missing.
 
         Returns
         -------
@@ -129,12 +133,13 @@ class Classifier:
         ValueError
             The stacks have another shape or type.
         """
-        if stacks.dtype != np.uint8 or stacks.shape[1:] != self._engine.input_shape:
+        rows, columns, planes = self._engine.input_shape
+        if stacks.dtype != np.uint8 or stacks.shape[1:] != (rows, columns, planes - 1):
             raise ValueError(
                 f"stacks are {stacks.dtype} of shape {stacks.shape}, not uint8 of shape "
-                f"(n, {', '.join(map(str, self._engine.input_shape))})"
+                f"(n, {rows}, {columns}, {planes - 1})"
             )
-        logits = self._engine.run(stacks)
+        logits = self._engine.run(preprocessing.joined(stacks, codes))
         return {
             head.name: _softmax(logits[head.output] / np.float32(head.temperature))
             for head in self.heads.values()

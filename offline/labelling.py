@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from offline import frames, roadscene
 from offline.classifier import Classifier
 from offline.frames import Frame, FrameSource
+from offline.motion import Survey
+from offline.mounting import Mounting
 from offline.odometer import Odometer
 from offline.preprocessing import STACK_DISTANCES_M, STACK_REACH_S, Image, stack_indices
 from offline.scenelabels import SceneLabels
@@ -47,6 +49,9 @@ def label_frames(
 ) -> FrameLabels:
     """Label every wanted frame of a source; decoding and network overlap.
 
+    The source is read twice: first for the camera's mounting and motion, which only the whole
+    drive shows, then for the network. Each is half of the progress.
+
     Raises
     ------
     InputError
@@ -55,10 +60,19 @@ def label_frames(
     seen: list[Frame] = []
     parts: dict[str, list[NDArray[np.float32]]] = {name: [] for name in classifier.heads}
     done = 0
-    ahead = frames.read_ahead(source.frames(), depth=CHUNK)
+    motions = _motions(source, progress)
+    ahead = frames.read_ahead(_levelled(source.frames(), motions), depth=CHUNK)
     for wanted, stacks in _stacked(ahead, source.odometer):
         readable = np.array([frame.plane is not None for frame in wanted])
-        predicted = classifier.predict(stacks) if len(stacks) else {}
+        codes = np.array(
+            [
+                motions[frame.sequence].codes_of[frame.index]
+                for frame in wanted
+                if frame.plane is not None
+            ],
+            np.uint8,
+        )
+        predicted = classifier.predict(stacks, codes) if len(stacks) else {}
         for name, head in classifier.heads.items():
             rows = np.full((len(wanted), len(head.classes)), np.nan, np.float32)
             if len(stacks):
@@ -70,7 +84,7 @@ def label_frames(
         )
         done += len(wanted)
         if progress is not None:
-            progress(done, source.count)
+            progress((source.count + done) // 2, source.count)
     return FrameLabels(
         source=[frame.source for frame in seen],
         frame=np.array([frame.index for frame in seen], np.int64),
@@ -82,6 +96,54 @@ def label_frames(
             for name, rows in parts.items()
         },
     )
+
+
+@dataclass(frozen=True)
+class _SequenceMotion:
+    """Motion of one sequence: where its camera points, and codes by a frame's index."""
+
+    mounting: Mounting | None
+    codes_of: dict[int, NDArray[np.uint8]]
+
+
+def _motions(source: FrameSource, progress: Progress | None) -> dict[str, _SequenceMotion]:
+    """Survey every sequence of a source."""
+    odometer = source.odometer or Odometer([], [])
+    found: dict[str, _SequenceMotion] = {}
+    survey, indices, sequence = Survey(), list[int](), ""
+
+    def close() -> None:
+        motion = survey.finish()
+        found[sequence] = _SequenceMotion(
+            motion.mounting, dict(zip(indices, motion.codes, strict=True))
+        )
+
+    seen = 0
+    for frame in frames.read_ahead(source.frames(), depth=CHUNK):
+        if frame.sequence != sequence:
+            if indices:
+                close()
+            survey, indices, sequence = Survey(), [], frame.sequence
+        if frame.plane is not None:
+            (driven_m,) = odometer.driven_m([frame.t_ns])
+            survey.add(frame.plane, frame.t_ns / 1e9, float(driven_m))
+            indices.append(frame.index)
+        seen += frame.wanted
+        if progress is not None and seen % CHUNK == 0:
+            progress(seen // 2, source.count)
+    if indices:
+        close()
+    return found
+
+
+def _levelled(items: Iterator[Frame], motions: dict[str, _SequenceMotion]) -> Iterator[Frame]:
+    """Frames whose planes show the direction of travel in their middle."""
+    for frame in items:
+        motion = motions.get(frame.sequence)
+        if frame.plane is None or motion is None or motion.mounting is None:
+            yield frame
+        else:
+            yield replace(frame, plane=motion.mounting.levelled(frame.plane))
 
 
 def label_trip(

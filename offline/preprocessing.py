@@ -37,11 +37,14 @@ MAX_OFF_S: Final = 0.6
 """A plane may be so much driving off its distance: stills of one a second still make stacks."""
 MAX_OFF_M: Final = 1.0
 """And so many metres more: a car that creeps has all its pictures in one place."""
-VERSION: Final = "grey-160x96-stack5-v3"
+CODE_BYTES: Final = 9
+"""Bytes that say how the camera moved (`offline.motion`); they travel beside the planes."""
+VERSION: Final = "grey-160x96-stack5-motion9-v4"
 """Names this preprocessing in a model's card; a model made for another one is refused."""
 
 __all__ = [
     "ASSUMED_SPEED_MPS",
+    "CODE_BYTES",
     "PLANE_HEIGHT",
     "PLANE_WIDTH",
     "STACK_DISTANCES_M",
@@ -51,8 +54,10 @@ __all__ = [
     "VERSION",
     "Image",
     "encode_still",
+    "joined",
     "plane",
     "plane_of_jpeg",
+    "recorded_phases",
     "recorded_stack_indices",
     "stack_indices",
     "still",
@@ -100,6 +105,26 @@ def _padded(half: Image) -> Image:
     return np.pad(half, ((PADDING_ROWS, PADDING_ROWS), (0, 0)), mode="edge")
 
 
+def joined(stacks: Image, codes: NDArray[np.uint8] | None = None) -> Image:
+    """Put the motion's bytes beside stacks: the network's one input.
+
+    Parameters
+    ----------
+    stacks : ndarray of uint8, shape (n, 96, 160, 5)
+    codes : ndarray of uint8, shape (n, 9), optional
+        Zero, which is not known, where missing.
+
+    Returns
+    -------
+    ndarray of uint8, shape (n, 96, 160, 6)
+        The bytes are the first of the last plane's first row.
+    """
+    plane_of_codes = np.zeros((*stacks.shape[:3], 1), np.uint8)
+    if codes is not None:
+        plane_of_codes[:, 0, :CODE_BYTES, 0] = codes
+    return np.concatenate([stacks, plane_of_codes], axis=-1)
+
+
 def recorded_stack_indices(
     t_s: NDArray[np.floating], s_m: NDArray[np.floating] | None = None
 ) -> NDArray[np.int64]:
@@ -111,15 +136,19 @@ def recorded_stack_indices(
     """
     t = np.asarray(t_s, dtype=np.float64)
     n = int(np.count_nonzero(~np.isnan(t)))
-    steps = np.diff(t[:n])
-    apart_s = float(np.median(steps)) if steps.size else np.inf
-    every = max(1, round(1.0 / (STILLS_HZ * apart_s))) if apart_s > 0 else 1
     result = stack_indices(np.full(t.size, np.nan))
-    for phase in range(min(every, n)):
-        rows = np.arange(phase, n, every)
+    for rows in recorded_phases(t[:n]):
         within = stack_indices(t[rows], None if s_m is None else np.asarray(s_m)[rows])
         result[rows] = rows[within]
     return result
+
+
+def recorded_phases(t_s: NDArray[np.float64]) -> list[NDArray[np.int64]]:
+    """Which of a dense recording's pictures one trip would have had: one array a phase."""
+    steps = np.diff(t_s)
+    apart_s = float(np.median(steps)) if steps.size else np.inf
+    every = max(1, round(1.0 / (STILLS_HZ * apart_s))) if apart_s > 0 else 1
+    return [np.arange(phase, t_s.size, every) for phase in range(min(every, t_s.size))]
 
 
 def stack_indices(

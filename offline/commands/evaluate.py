@@ -59,13 +59,15 @@ def command(
     abstention curve shows what leaving them out gives.
     """
     from offline.classifier import Classifier
-    from offline.training import evaluation, sources
+    from offline.training import evaluation
+    from offline.training.labelledvideo import read_video
 
     folder = _model_folder(model)
     classifier = Classifier(folder, threads=threads)
     heads = {name: head.classes for name, head in classifier.heads.items()}
     if video is not None:
-        sets = [sources.read_video(video, data, heads, [(start_s, end_s)], {})]
+        whole = [(0.0, float("inf"))]
+        sets = [read_video(video, data, heads, [(start_s, end_s)], {}, context=whole)]
     else:
         sets = evaluation.read_evaluation_data(data, heads, split, only)
     scores, probabilities = evaluation.evaluate(classifier, sets)

@@ -56,6 +56,10 @@ class ActivationMaps:
             flat.add(int(operation["inputs"][0]))
             kernel = self._dequantized(tensors[int(operation["inputs"][1])])
             self._layers[head] = _Layer(kernel.T, name)
+        for operation in operations:
+            # The motion joins the flattened feature map before the heads.
+            if operation["op_name"] == "CONCATENATION" and int(operation["outputs"][0]) in flat:
+                flat.add(int(operation["inputs"][0]))
         source = [
             int(operation["inputs"][0])
             for operation in operations
@@ -81,19 +85,20 @@ class ActivationMaps:
 
         Parameters
         ----------
-        stack : ndarray of uint8, shape (96, 160, 5)
+        stack : ndarray of uint8, shape (96, 160, 6)
+            See `preprocessing.joined`.
 
         Returns
         -------
         ndarray, shape (rows, columns, classes)
-            Sums over places give the logits less the bias.
+            Sums over places give the logits less the bias and the motion's share.
         """
         entry = self._interpreter.get_input_details()[0]
         value = (stack.astype(np.int16) - 128).astype(np.int8)[None]
         self._interpreter.set_tensor(entry["index"], value)
         self._interpreter.invoke()
         features = self._dequantized(self._features)[0]
-        kernel = self._layers[head].kernel.reshape(*features.shape, -1)
+        kernel = self._layers[head].kernel[: features.size].reshape(*features.shape, -1)
         return np.asarray(np.einsum("rcf,rcfk->rck", features, kernel))
 
 

@@ -12,6 +12,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from offline import motion
+from offline.mounting import PRIOR_SD_PX
+from offline.preprocessing import PLANE_HEIGHT, PLANE_WIDTH
 from offline.training.config import Augmentation
 from offline.training.sources import HORIZON_UNIT
 
@@ -32,21 +35,28 @@ def mirror_permutations(
 
 def augmenter(
     settings: Augmentation, heads: Mapping[str, Sequence[str]]
-) -> Callable[[Tensor, dict[str, Tensor], dict[str, Tensor]], tuple[Tensor, Any, Any]]:
+) -> Callable[[Tensor, Tensor, dict[str, Tensor], dict[str, Tensor]], tuple[Any, ...]]:
     """A function that changes a batch.
 
-    It takes pictures (float32 of 0..1, shape (n, rows, columns, 5)), targets by head and reals by
-    name, and returns the same three: `heading` and `curvature` of a mirrored stack change sign,
-    `horizon` moves with the picture.
+    It takes pictures (float32 of 0..1, shape (n, rows, columns, 5)), bytes of motion (float32 of
+    0..1, shape (n, 9)), targets by head and reals by name, and returns the same four: `heading` and
+    `curvature` of a mirrored stack change sign, as they do among the bytes; `horizon` moves with
+    the picture; of a stack that stands or whose mounting is not known, no motion is known.
     """
     permutations = mirror_permutations(settings, heads)
 
+    levelled_only = np.array([name == "levelled" for name in motion.CODES], np.float32)
+    turning = np.array([name in motion.MIRRORED for name in motion.CODES])
+
     def change(
-        pictures: Tensor, targets: dict[str, Tensor], reals: dict[str, Tensor]
-    ) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
+        pictures: Tensor, codes: Tensor, targets: dict[str, Tensor], reals: dict[str, Tensor]
+    ) -> tuple[Tensor, Tensor, dict[str, Tensor], dict[str, Tensor]]:
         count = tf.shape(pictures)[0]
-        standing = _chance(count, settings.standing_share)[:, None, None, None]
-        pictures = tf.where(standing, pictures[..., :1] + 0.0 * pictures, pictures)
+        standing = _chance(count, settings.standing_share)[:, None]
+        pictures = tf.where(standing[..., None, None], pictures[..., :1] + 0.0 * pictures, pictures)
+        codes = tf.where(standing, codes * levelled_only, codes)
+        unlevelled = _chance(count, settings.unlevelled_share)
+        codes = tf.where(unlevelled[:, None], 0.0, codes)
         reals = dict(reals)
         mirrored = _chance(count, settings.mirror_share)
         pictures = tf.where(mirrored[:, None, None, None], pictures[:, :, ::-1], pictures)
@@ -54,13 +64,16 @@ def augmenter(
             head: tf.where(mirrored[:, None], tf.gather(values, permutations[head], axis=1), values)
             for head, values in targets.items()
         }
+        # 128 is none: a byte and its mirror image add up to 256, and 0 is not known.
+        swapped = tf.where(turning & (codes > 0.0), np.float32(256 / 255) - codes, codes)
+        codes = tf.where(mirrored[:, None], swapped, codes)
         for name in {"heading", "curvature"} & reals.keys():
             reals[name] = tf.where(mirrored, -reals[name], reals[name])
-        pictures, down, zoom = _moved(pictures, settings)
+        pictures, down, zoom = _moved(pictures, settings, unlevelled)
         if "horizon" in reals:
             reals["horizon"] = (reals["horizon"] - down / np.float32(HORIZON_UNIT)) / zoom
         pictures = _exposed(pictures, settings)
-        return pictures, targets, reals
+        return pictures, codes, targets, reals
 
     return change
 
@@ -69,7 +82,9 @@ def _chance(count: Tensor, share: float) -> Tensor:
     return tf.random.uniform((count,)) < share
 
 
-def _moved(pictures: Tensor, settings: Augmentation) -> tuple[Tensor, Tensor, Tensor]:
+def _moved(
+    pictures: Tensor, settings: Augmentation, unlevelled: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
     """Shift, zoom and rotate: where the camera points and how wide it sees.
 
     Returns the pictures, how far each was moved up in half heights, and how far zoomed out.
@@ -79,6 +94,10 @@ def _moved(pictures: Tensor, settings: Augmentation) -> tuple[Tensor, Tensor, Te
     zoom = tf.exp(tf.random.uniform((count,), -1.0, 1.0) * np.float32(settings.zoom))
     across = tf.random.uniform((count,), -1.0, 1.0) * np.float32(settings.shift * columns)
     down = tf.random.uniform((count,), -1.0, 1.0) * np.float32(settings.shift * rows)
+    right_sd, down_sd = PRIOR_SD_PX
+    by_eye = tf.cast(unlevelled, tf.float32)
+    across += by_eye * tf.random.normal((count,)) * np.float32(right_sd / PLANE_WIDTH * columns)
+    down += by_eye * tf.random.normal((count,)) * np.float32(down_sd / PLANE_HEIGHT * rows)
     cos, sin = tf.cos(angle) * zoom, tf.sin(angle) * zoom
     cx, cy = np.float32(columns / 2.0), np.float32(rows / 2.0)
     zero = tf.zeros_like(cos)

@@ -107,6 +107,12 @@ class Augmentation(_Strict):
     standing_share: float = Field(
         default=0.06, ge=0, le=1, description="Share of stacks shown as if the vehicle stood still."
     )
+    unlevelled_share: float = Field(
+        default=0.1,
+        ge=0,
+        le=1,
+        description="Share of stacks shown as if the camera's mounting was not known.",
+    )
 
 
 class Goal(_Strict):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from offline import roadscene
 from offline.classifier import Classifier
 from offline.errors import InputError
-from offline.training import calibration, sources, synth
+from offline.training import calibration, sources, synth, tables
 from offline.training.framesets import FrameSet
 
 ABSTENTION_THRESHOLDS: Final = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
@@ -189,13 +189,13 @@ def read_evaluation_data(
                 f"{', '.join(heads)}: give a CSV instead"
             )
         return [sources.read_pictures(sources.list_folders(data, heads), data, heads, str(data))]
-    table = sources.read_csv(data)
+    table = tables.read_csv(data)
     if "file" in table:
         if only is not None and "source" in table:
             table = table[table["source"].astype(str).str.contains(only, regex=False)]
         if table.empty:
             raise InputError(f"{data}: no row{f' of {only}' if only else ''}")
-        table = sources.with_manoeuvres(table)
+        table = tables.with_manoeuvres(table)
         return [sources.read_pictures(table, data.parent, heads, str(data))]
     raise InputError(f"{data}: no column file; to evaluate a video's labels give --video as well")
 
@@ -208,7 +208,8 @@ def evaluate(
     for frames in sets:
         for start in range(0, len(frames), 256):
             index = np.arange(start, min(start + 256, len(frames)))
-            for head, values in classifier.predict(frames.pictures(index)).items():
+            found = classifier.predict(frames.pictures(index), frames.motion(index))
+            for head, values in found.items():
                 pieces[head].append(values)
     probabilities = {head: np.concatenate(values) for head, values in pieces.items()}
     scores = {}

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from offline import preprocessing
 from offline.training import calibration, card, network, quantization
 from offline.training.config import TrainingConfig
 from offline.training.evaluation import HeadScores, score_head
@@ -77,7 +78,10 @@ def _logits(
     config: TrainingConfig, content: bytes, frames: FrameSet, threads: int
 ) -> dict[str, NDArray[np.float32]]:
     outputs = quantization.outputs_by_head(content, dict(config.heads))
-    pictures = frames.pictures(np.arange(len(frames)), single_frame=config.single_frame)
+    index = np.arange(len(frames))
+    pictures = preprocessing.joined(
+        frames.pictures(index, single_frame=config.single_frame), frames.motion(index)
+    )
     return quantization.run_heads(content, pictures, outputs, threads)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from offline import preprocessing
 from offline.errors import InputError
 
 
@@ -26,6 +27,9 @@ class FrameSet:
         Probability of each class by head; rows of an unlabelled frame are zero.
     weights : dict of str to ndarray of float32, shape (n,)
         Trust in a head's label, 0 where it has none.
+    codes : ndarray of uint8, shape (n, 9), optional
+        The camera's motion (`offline.motion`), all zero where it is not known. Planes of a known
+        mounting are levelled.
     reals : dict of str to ndarray of float32, shape (n,)
         Auxiliary targets, NaN where unknown.
     groups : list of str
@@ -39,6 +43,7 @@ class FrameSet:
     stacks: NDArray[np.int64]
     targets: dict[str, NDArray[np.float32]]
     weights: dict[str, NDArray[np.float32]]
+    codes: NDArray[np.uint8] | None = None
     reals: dict[str, NDArray[np.float32]] = field(default_factory=dict)
     groups: list[str] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
@@ -54,6 +59,12 @@ class FrameSet:
         if single_frame:
             chosen = np.repeat(chosen[:, :1], chosen.shape[1], axis=1)
         return np.ascontiguousarray(np.moveaxis(self.planes[chosen], 1, -1))
+
+    def motion(self, index: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Bytes of motion of the frames at `index`, shape (n, 9)."""
+        if self.codes is None:
+            return np.zeros((index.size, preprocessing.CODE_BYTES), np.uint8)
+        return self.codes[index]
 
     def shrunk(self, factor: int) -> FrameSet:
         """The same frames with planes averaged down by a factor."""
@@ -80,6 +91,7 @@ class FrameSet:
             self.stacks[index],
             {head: values[index] for head, values in self.targets.items()},
             {head: values[index] for head, values in self.weights.items()},
+            None if self.codes is None else self.codes[index],
             {name: values[index] for name, values in self.reals.items()},
             [self.groups[i] for i in index] if self.groups else [],
             [self.names[i] for i in index] if self.names else [],

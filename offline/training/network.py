@@ -6,8 +6,9 @@ closed by a 2x2 max pooling. Batch normalization follows one convolution of ever
 training and is folded into it for release. The three wide dense layers of the original are left
 out: each head reads the last feature map directly through one linear layer, so that a class's
 evidence can be shown place by place (class activation maps) and nearly all the arithmetic is
-convolution. On pictures shrunk by averaging the last poolings are left out: that averaging then
-stands in for them, and the heads see the same grid of places.
+convolution. What `offline.motion` measured joins the last feature map through two small layers: a
+turn is then felt as well as seen. On pictures shrunk by averaging the last poolings are left out:
+that averaging then stands in for them, and the heads see the same grid of places.
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ from typing import Any, Final
 
 import keras
 import numpy as np
-from numpy.typing import NDArray
 
 BLOCKS: Final = ((2, 64), (2, 128), (4, 256), (4, 512), (4, 512))
 """Convolutions and channels of VGG-19's blocks at width 1."""
+MOTION_UNITS: Final = 32
+MOTION_GAIN: Final = 8.0
+"""Bytes come as 0..1 and leave as -4..4, so that a small slope is no small number."""
 
 
 def build(
@@ -32,6 +35,7 @@ def build(
     width_multiplier: float = 0.25,
     poolings: int = len(BLOCKS),
     dropout: float = 0.2,
+    codes: int = 0,
     auxiliary: Sequence[str] = (),
 ) -> keras.Model:
     """Build the network for training.
@@ -49,13 +53,16 @@ def build(
         leave the head the same grid of places as five do at full size, and all weights carry over.
     dropout : float
         Share of the last feature map dropped while training.
+    codes : int
+        Bytes of motion beside each stack, given as byte / 255; 0 for none.
     auxiliary : sequence of str
         Names of training-only outputs, one real number each.
 
     Returns
     -------
     keras.Model
-        Outputs: a dict of logits by head, and of reals by auxiliary name.
+        Inputs: a dict of `stack` and, where there are any, `codes`. Outputs: a dict of logits by
+        head, and of reals by auxiliary name; the auxiliary ones see the pictures only.
     """
     picture = keras.Input((height, width, channels), name="stack")
     x = picture
@@ -81,16 +88,25 @@ def build(
             x = keras.layers.MaxPooling2D(2, name=f"block{block}_pool")(x)
     features = keras.layers.Flatten(name="features")(x)
     dropped = keras.layers.Dropout(dropout, name="dropout")(features)
+    inputs, joined = {"stack": picture}, dropped
+    if codes:
+        inputs["codes"] = keras.Input((codes,), name="codes")
+        felt = keras.layers.Rescaling(MOTION_GAIN, -MOTION_GAIN / 2.0, name="motion")(
+            inputs["codes"]
+        )
+        for number in (1, 2):
+            felt = keras.layers.Dense(MOTION_UNITS, activation="relu", name=f"motion{number}")(felt)
+        joined = keras.layers.Concatenate(name="seen_and_felt")([dropped, felt])
     outputs: dict[str, Any] = {}
     for head, classes in classes_of_head.items():
         outputs[head] = keras.layers.Dense(
             len(classes), kernel_initializer=_head_initializer(), name=head
-        )(dropped)
+        )(joined)
     for name in auxiliary:
         outputs[name] = keras.layers.Dense(1, kernel_initializer=_head_initializer(), name=name)(
             dropped
         )
-    return keras.Model(picture, outputs, name="road_scene")
+    return keras.Model(inputs, outputs, name="road_scene")
 
 
 @keras.saving.register_keras_serializable(package="gradewise")
@@ -123,15 +139,20 @@ def _head_initializer() -> keras.initializers.Initializer:
 def released(model: keras.Model, heads: Sequence[str], shrink: int) -> keras.Model:
     """The network for single stacks of full size, with only the named heads as outputs.
 
-    A network trained on pictures shrunk by averaging gets that averaging as its first layer. A
-    fixed batch keeps shape arithmetic out of the converted model.
+    A network trained on pictures shrunk by averaging gets that averaging as its first layer. Codes
+    travel in the first row of one more plane (`preprocessing.joined`), so that every runtime sees
+    one input. A fixed batch keeps shape arithmetic out of the converted model.
     """
-    _, height, width, channels = model.input_shape
-    shape = (1, height * shrink, width * shrink, channels)
-    picture = keras.Input(batch_shape=shape, name="stack")
-    shrunk = keras.layers.AveragePooling2D(shrink)(picture) if shrink > 1 else picture
-    outputs = model(shrunk, training=False)
-    return keras.Model(picture, {head: outputs[head] for head in heads})
+    _, height, width, channels = model.input["stack"].shape
+    codes = model.input["codes"].shape[1] if "codes" in model.input else 0
+    shape = (1, height * shrink, width * shrink, channels + bool(codes))
+    entry = keras.Input(batch_shape=shape, name="input")
+    picture = entry[..., :channels] if codes else entry
+    inputs = {"stack": keras.layers.AveragePooling2D(shrink)(picture) if shrink > 1 else picture}
+    if codes:
+        inputs["codes"] = keras.layers.Reshape((codes,))(entry[:, :1, :codes, channels:])
+    outputs = model(inputs, training=False)
+    return keras.Model(entry, {head: outputs[head] for head in heads})
 
 
 def convolution_macs(model: keras.Model) -> int:
@@ -144,24 +165,3 @@ def convolution_macs(model: keras.Model) -> int:
         elif isinstance(layer, keras.layers.Dense):
             total += int(np.prod(layer.kernel.shape))
     return total
-
-
-def class_activation_maps(
-    feature_maps: NDArray[np.floating], head_kernel: NDArray[np.floating]
-) -> NDArray[np.float64]:
-    """Evidence for each class of a head, place by place.
-
-    Parameters
-    ----------
-    feature_maps : ndarray, shape (n, rows, columns, channels)
-        What the head's linear layer reads, before flattening.
-    head_kernel : ndarray, shape (rows * columns * channels, classes)
-
-    Returns
-    -------
-    ndarray, shape (n, rows, columns, classes)
-        Sums over places give the logits less the bias.
-    """
-    _, rows, columns, channels = feature_maps.shape
-    kernel = np.asarray(head_kernel).reshape(rows, columns, channels, -1)
-    return np.einsum("nrcf,rcfk->nrck", feature_maps, kernel)

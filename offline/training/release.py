@@ -67,7 +67,7 @@ def write_model(
         "input": {
             "height": preprocessing.PLANE_HEIGHT,
             "width": preprocessing.PLANE_WIDTH,
-            "channels": len(preprocessing.STACK_DISTANCES_M),
+            "channels": len(preprocessing.STACK_DISTANCES_M) + 1,
         },
         "heads": [
             {

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from offline import preprocessing
 from offline.classifier import Classifier
 from offline.training import calibration
 from offline.training.activation import ActivationMaps, overlay
@@ -129,7 +130,8 @@ def _mistakes(
     figures = []
     for row in order[:WORST]:
         frames, index = owner[row]
-        stack = frames.pictures(np.array([index]))[0]
+        one = np.array([index])
+        stack = preprocessing.joined(frames.pictures(one), frames.motion(one))[0]
         evidence = maps.evidence(stack, head)[..., guess[row]]
         _, jpeg = cv2.imencode(".jpg", overlay(stack[..., 0], evidence))
         name = frames.names[index] if frames.names else str(index)

@@ -7,16 +7,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
-import av
 import cv2
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from offline import preprocessing, roadscene
+from offline import motion, preprocessing, roadscene
 from offline.errors import InputError
 from offline.odometer import Odometer
-from offline.training import synth
+from offline.training import synth, tables
 from offline.training.config import (
     FolderSource,
     Source,
@@ -25,6 +24,7 @@ from offline.training.config import (
     VideoSource,
 )
 from offline.training.framesets import FrameSet, one_hot
+from offline.training.labelledvideo import read_video
 
 Split = Literal["train", "validation", "test"]
 PICTURES: Final = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
@@ -58,7 +58,7 @@ def read(source: Source, heads: Heads, split: Split, seed: int) -> list[FrameSet
         frames = read_video(source.path, source.labels, heads, stretches, source.trust)
         return [frames] if len(frames) else []
     if isinstance(source, TableSource):
-        table, base = read_table(source.path), source.path.parent
+        table, base = tables.read_table(source.path), source.path.parent
     else:
         table, base = list_folders(source.path, heads), source.path
     chosen = table[_split_column(table, source, seed) == split]
@@ -72,7 +72,7 @@ def read_synth(
 
     Targets are soft near the geometry rules' thresholds, where a label is a coin's toss.
     """
-    _require_road_heads(heads, str(folder))
+    tables.require_road_heads(heads, str(folder))
     files = synth.road_files(folder, split)
     if roads is not None:
         files = [(road, file) for road, file in files if road < roads]
@@ -95,10 +95,11 @@ def read_synth(
     return [
         FrameSet(
             name=f"synthetic {split or 'all'}",
-            planes=np.concatenate([f.planes for _, f in held]),
+            planes=np.concatenate([f.levelled for _, f in held]),
             stacks=np.concatenate(stacks),
             targets={head: targets[head] for head in heads},
             weights={head: np.ones(count, np.float32) for head in heads},
+            codes=np.concatenate([f.codes for _, f in held]),
             reals={
                 "grade": np.clip(grade / 5.0, -2.5, 2.5).astype(np.float32),
                 "heading": np.clip(heading / 45.0, -2.5, 2.5).astype(np.float32),
@@ -147,99 +148,6 @@ def _logistic(x: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(1.0 / (1.0 + np.exp(-np.clip(x, -60, 60))))
 
 
-def read_video(
-    video: Path,
-    labels: Path,
-    heads: Heads,
-    stretches: Sequence[tuple[float, float]],
-    trust: Mapping[str, float],
-) -> FrameSet:
-    """Labelled frames of a video within stretches of time.
-
-    Every frame's stack is made of the video's own frames, so that stacks have any phase, but only
-    of as many a second as a trip has; which, a column `speed_mps` of the labels says where there
-    is one. Nothing outside a stretch is looked at, later planes included.
-    """
-    table = read_csv(labels)
-    if "t_s" not in table:
-        raise InputError(f"{labels}: no column t_s")
-    missing = [head for head in heads if head not in table]
-    if missing:
-        raise InputError(f"{labels}: no column {missing[0]}: one column a head is needed")
-    times, planes = video_planes(video, stretches)
-    parts: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
-    label_t = table["t_s"].to_numpy(float)
-    for start, end in stretches:
-        inside = np.flatnonzero((times >= start) & (times <= end))
-        if inside.size == 0:
-            continue
-        driven_m = None
-        if "speed_mps" in table:
-            known_m = Odometer(label_t * 1e9, table["speed_mps"].to_numpy(float))
-            driven_m = known_m.driven_m(times[inside] * 1e9)
-        stacks = inside[preprocessing.recorded_stack_indices(times[inside], driven_m)]
-        nearest = np.abs(label_t[None, :] - times[inside][:, None]).argmin(axis=1)
-        near = np.abs(label_t[nearest] - times[inside]) < 0.03
-        parts.append((stacks[near], nearest[near]))
-    stacks = np.concatenate([p[0] for p in parts]) if parts else np.zeros((0, 1), np.int64)
-    rows = np.concatenate([p[1] for p in parts]) if parts else np.zeros(0, np.int64)
-    targets, weights = {}, {}
-    for head, classes in heads.items():
-        names = [None if pd.isna(v) else str(v) for v in table[head].to_numpy()[rows]]
-        targets[head], weights[head] = one_hot(names, classes, str(labels))
-        weights[head] *= np.float32(trust.get(head, 1.0))
-    labelled = np.flatnonzero(sum(weights.values()) > 0)
-    groups = table["group"].astype(str).to_numpy()[rows] if "group" in table else None
-    whole = FrameSet(
-        name=video.stem,
-        planes=planes,
-        stacks=stacks,
-        targets=targets,
-        weights=weights,
-        groups=[str(v) for v in groups] if groups is not None else [video.stem] * rows.size,
-        names=[f"{video.stem} t={label_t[row]:.2f} s" for row in rows],
-    )
-    return whole.subset(labelled)
-
-
-def video_planes(
-    video: Path, stretches: Sequence[tuple[float, float]]
-) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
-    """Capture times and planes of a video's frames within stretches."""
-    times: list[float] = []
-    planes: list[NDArray[np.uint8]] = []
-    last = max(end for _, end in stretches)
-    try:
-        with av.open(str(video)) as container:
-            start: float | None = None
-            for frame in container.decode(video=0):
-                # PyAV's stubs promise a time; a frame without a stamp has None.
-                stamp: float | None = frame.time
-                if stamp is None:
-                    continue
-                start = stamp if start is None else start
-                t = stamp - start
-                if t > last:
-                    break
-                if any(a <= t <= b for a, b in stretches):
-                    picture: Any = frame.to_ndarray(format="bgr24")
-                    times.append(t)
-                    planes.append(preprocessing.plane(preprocessing.still(picture)))
-    except (av.FFmpegError, OSError) as error:
-        raise InputError(f"{video}: cannot be read as a video ({error})") from error
-    if not planes:
-        raise InputError(f"{video}: no frame within {list(stretches)} s")
-    return np.asarray(times), np.asarray(planes, np.uint8)
-
-
-def read_table(file: Path) -> pd.DataFrame:
-    """Read a CSV of pictures: column `file` and labels."""
-    table = read_csv(file)
-    if "file" not in table:
-        raise InputError(f"{file}: no column file")
-    return table
-
-
 def list_folders(folder: Path, heads: Heads) -> pd.DataFrame:
     """List a folder a class as a table with columns file and label.
 
@@ -280,24 +188,12 @@ def read_pictures(table: pd.DataFrame, base: Path, heads: Heads, where: str) -> 
         A picture cannot be read, or a label is no class.
     """
     table = table.reset_index(drop=True)
-    names = labels_by_head(table, heads, where)
+    names = tables.labels_by_head(table, heads, where)
     targets, weights = {}, {}
     for head, classes in heads.items():
         targets[head], weights[head] = one_hot(names[head], classes, where)
     planes = np.asarray([read_plane(base / str(file)) for file in table["file"]], np.uint8)
-    planes_a_stack = len(preprocessing.STACK_DISTANCES_M)
-    stacks = np.repeat(np.arange(len(table))[:, None], planes_a_stack, axis=1)
-    if "t_s" in table:
-        key = "sequence" if "sequence" in table and table["sequence"].notna().any() else "source"
-        groups = table[key].astype(str) if key in table else pd.Series("", index=table.index)
-        for _, rows in table.groupby(groups, sort=False):
-            ordered = rows.sort_values("t_s").index.to_numpy()
-            times = table["t_s"].to_numpy(float)[ordered]
-            driven_m = None
-            if "speed_mps" in table:
-                speed_mps = table["speed_mps"].to_numpy(float)[ordered]
-                driven_m = Odometer(times * 1e9, speed_mps).driven_m(times * 1e9)
-            stacks[ordered] = ordered[preprocessing.recorded_stack_indices(times, driven_m)]
+    stacks, codes = _along_drives(table, planes)
     group = "group" if "group" in table else "source" if "source" in table else None
     frames = FrameSet(
         name=where,
@@ -305,58 +201,46 @@ def read_pictures(table: pd.DataFrame, base: Path, heads: Heads, where: str) -> 
         stacks=stacks,
         targets=targets,
         weights=weights,
+        codes=codes,
         groups=[str(v) for v in table[group]] if group else ["pictures"] * len(table),
         names=[str(v) for v in table["file"]],
     )
     return frames.subset(np.flatnonzero(sum(weights.values()) > 0))
 
 
-def with_manoeuvres(table: pd.DataFrame) -> pd.DataFrame:
-    """Add a column `group`: a run of one label within a source with no gap over 0.5 s."""
-    if "group" in table or "label" not in table or "t_s" not in table:
-        return table
-    key = "source" if "source" in table else "sequence" if "sequence" in table else None
-    source = table[key].astype(str) if key else pd.Series("frames", index=table.index)
-    ordered = table.assign(_source=source).sort_values(["_source", "t_s"], kind="stable")
-    label = ordered["label"].fillna("")
-    new = (
-        (label != label.shift())
-        | (ordered["_source"] != ordered["_source"].shift())
-        | ~(ordered["t_s"].diff().abs() <= 0.5)
-    )
-    first = ordered["t_s"].groupby(new.cumsum()).transform("min")
-    ordered["group"] = [
-        f"{where} {name} {t:.1f} s" for where, name, t in zip(ordered["_source"], label, first,
-                                                             strict=True)
-    ]  # fmt: skip
-    return ordered.drop(columns="_source").loc[table.index]
+def _along_drives(
+    table: pd.DataFrame, planes: NDArray[np.uint8]
+) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    """Stacks and motion of a table's pictures, whose planes are levelled in place.
 
-
-def labels_by_head(table: pd.DataFrame, heads: Heads, where: str) -> dict[str, list[str | None]]:
-    """A table's labels a head: from columns named after heads, or from `label`.
-
-    The road scene heads also take the six-class `label`: a straight road is level, a climb or
-    descent is not said to be straight, a bend's slope is not known.
+    Pictures with times are drives by their column `sequence`, else `source`; drives that share a
+    value of `camera` share its mounting.
     """
-    if all(head in table for head in heads):
-        return {head: [None if pd.isna(v) else str(v) for v in table[head]] for head in heads}
-    if "label" not in table:
-        raise InputError(f"{where}: no column {next(iter(heads))} and no column label")
-    labels = [None if pd.isna(v) else str(v) for v in table["label"]]
-    if len(heads) == 1:
-        return {next(iter(heads)): labels}
-    _require_road_heads(heads, where)
-    unknown = {v for v in labels if v} - set(roadscene.CLASSES)
-    if unknown:
-        raise InputError(
-            f"{where}: label {sorted(unknown)[0]!r} is not one of the classes "
-            f"{', '.join(roadscene.CLASSES)}"
-        )
-    slope = {"straight": "level", "uphill": "uphill", "downhill": "downhill"}
-    return {
-        "slope": [slope.get(v) if v else None for v in labels],
-        "course": [v if v in roadscene.COURSES else None for v in labels],
-    }
+    stacks = np.repeat(np.arange(len(table))[:, None], len(preprocessing.STACK_DISTANCES_M), axis=1)
+    codes = np.zeros((len(table), preprocessing.CODE_BYTES), np.uint8)
+    if "t_s" not in table:
+        return stacks, codes
+    key = "sequence" if "sequence" in table and table["sequence"].notna().any() else "source"
+    drive = table[key].astype(str) if key in table else pd.Series("", index=table.index)
+    camera = table["camera"].astype(str) if "camera" in table else drive
+    for _, of_camera in table.groupby(camera, sort=False):
+        places, drives = [], []
+        for _, rows in of_camera.groupby(drive.loc[of_camera.index], sort=False):
+            rows = rows[rows["t_s"].notna()].sort_values("t_s")
+            ordered, times = rows.index.to_numpy(), rows["t_s"].to_numpy(float)
+            driven_m = times * preprocessing.ASSUMED_SPEED_MPS
+            if "speed_mps" in rows:
+                known_m = Odometer(times * 1e9, rows["speed_mps"].to_numpy(float))
+                driven_m = known_m.driven_m(times * 1e9)
+            stacks[ordered] = ordered[preprocessing.recorded_stack_indices(times, driven_m)]
+            places.append(ordered)
+            drives.append(motion.Drive(planes[ordered], times, driven_m))
+        mounting, found = motion.survey_recorded(drives)
+        for ordered, each in zip(places, found, strict=True):
+            codes[ordered] = each
+            if mounting is not None:
+                planes[ordered] = mounting.levelled(planes[ordered])
+    return stacks, codes
 
 
 def read_plane(file: Path) -> NDArray[np.uint8]:
@@ -375,29 +259,6 @@ def read_plane(file: Path) -> NDArray[np.uint8]:
     if picture is None:
         raise InputError(f"{file}: no readable picture; remove or replace it")
     return preprocessing.plane(preprocessing.still(np.asarray(picture, np.uint8)))
-
-
-def read_csv(file: Path) -> pd.DataFrame:
-    """Read any CSV.
-
-    Raises
-    ------
-    InputError
-        The file is missing or no CSV.
-    """
-    try:
-        return pd.read_csv(file)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{file}: cannot be read as CSV ({error})") from error
-
-
-def _require_road_heads(heads: Heads, where: str) -> None:
-    expected = {"slope": roadscene.SLOPES, "course": roadscene.COURSES}
-    if any(tuple(classes) != expected.get(head) for head, classes in heads.items()):
-        raise InputError(
-            f"{where} is labelled for the heads slope ({', '.join(roadscene.SLOPES)}) and course "
-            f"({', '.join(roadscene.COURSES)}), not for {', '.join(heads)}"
-        )
 
 
 def _split_column(

@@ -13,7 +13,7 @@ import math
 import os
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Final
 
@@ -21,8 +21,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from offline import preprocessing
+from offline import motion, preprocessing
+from offline.corners import focal_px
 from offline.errors import InputError
+from offline.mounting import Mounting
 from offline.training import lens as lenses
 from offline.training import meshes, scenery
 from offline.training.drives import FRAME_INTERVAL_S, Drive, draw_drive
@@ -31,7 +33,7 @@ from offline.training.roads import RoadNetwork, build_network, geometry_ahead
 
 SET_FILE: Final = "set.json"
 ROADS_FOLDER: Final = "roads"
-VERSION: Final = "synthetic-roads-2"
+VERSION: Final = "synthetic-roads-3"
 SPLITS: Final = ("train", "train", "train", "train", "train", "train", "train", "train",
                  "validation", "test")  # fmt: skip
 """Road k is in split k % 10."""
@@ -48,6 +50,9 @@ class RoadFrames:
     camera_pitch_deg : ndarray, shape (n,)
         How far above the horizon the camera looks, the vehicle's own pitch included.
     horizontal_fov_deg : float
+    mounting : Mounting or None
+    codes : ndarray of uint8, shape (n, 9)
+        Measured from the planes, as a trip's are (`offline.motion`).
     slope, course : list of str
         Labels from geometry.
     setting : str
@@ -61,21 +66,32 @@ class RoadFrames:
     curvature_per_m: NDArray[np.float64]
     camera_pitch_deg: NDArray[np.float64]
     horizontal_fov_deg: float
+    mounting: Mounting | None
+    codes: NDArray[np.uint8]
     slope: list[str]
     course: list[str]
     setting: str
 
     @property
     def horizon(self) -> NDArray[np.float64]:
-        """Row of the true horizon, in half heights of the plane below its middle."""
-        across = np.tan(np.radians(self.horizontal_fov_deg / 2.0)) / (preprocessing.PLANE_WIDTH / 2)
-        return np.tan(np.radians(self.camera_pitch_deg)) / (across * preprocessing.PLANE_HEIGHT / 2)
+        """Row of the true horizon, in half heights below the middle of the levelled plane."""
+        down_px = focal_px(self.horizontal_fov_deg) * np.tan(np.radians(self.camera_pitch_deg))
+        levelled_px = self.mounting.down_px if self.mounting is not None else 0.0
+        return (down_px - levelled_px) / (preprocessing.PLANE_HEIGHT / 2)
+
+    @property
+    def levelled(self) -> NDArray[np.uint8]:
+        """Planes with the direction of travel in their middle, where it is known."""
+        return self.planes if self.mounting is None else self.mounting.levelled(self.planes)
 
     @property
     def stack_indices(self) -> NDArray[np.int64]:
-        # A drive goes on from each frame with the speed it has there.
-        driven_m = np.cumsum(self.speed_mps * FRAME_INTERVAL_S) - self.speed_mps * FRAME_INTERVAL_S
-        return preprocessing.stack_indices(self.t_s, driven_m)
+        return preprocessing.stack_indices(self.t_s, driven_m(self.speed_mps))
+
+
+def driven_m(speed_mps: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Metres driven at each frame: a drive goes on from a frame with the speed it has there."""
+    return np.cumsum(speed_mps * FRAME_INTERVAL_S) - speed_mps * FRAME_INTERVAL_S
 
 
 def split_of(road: int) -> str:
@@ -109,8 +125,12 @@ def render_road(
         if stills is not None:
             stills.append(still)
     ahead = geometry_ahead(network.main, drive.s_m)
+    shown = np.asarray(planes, np.uint8)
+    mounting, (codes,) = motion.survey_recorded(
+        [motion.Drive(shown, drive.t_s, driven_m(drive.speed_mps))]
+    )
     return RoadFrames(
-        planes=np.asarray(planes, np.uint8),
+        planes=shown,
         t_s=drive.t_s,
         speed_mps=drive.speed_mps,
         grade_percent=ahead.grade_percent,
@@ -118,6 +138,8 @@ def render_road(
         curvature_per_m=ahead.curvature_per_m,
         camera_pitch_deg=np.degrees(np.arcsin(-drive.rotation[:, 2, 2])),
         horizontal_fov_deg=math.degrees(drive.mounting.horizontal_fov_rad),
+        mounting=mounting,
+        codes=codes,
         slope=ahead.slopes(),
         course=ahead.courses(),
         setting=network.setting,
@@ -195,6 +217,8 @@ def write_road(folder: Path, road: int, frames: RoadFrames) -> None:
         curvature_per_m=frames.curvature_per_m,
         camera_pitch_deg=frames.camera_pitch_deg,
         horizontal_fov_deg=np.asarray(frames.horizontal_fov_deg),
+        mounting=np.array(astuple(frames.mounting) if frames.mounting is not None else ()),
+        codes=frames.codes,
         slope=np.asarray(frames.slope),
         course=np.asarray(frames.course),
         setting=np.asarray(frames.setting),
@@ -226,6 +250,8 @@ def read_road(file: Path) -> RoadFrames:
                 curvature_per_m=held["curvature_per_m"],
                 camera_pitch_deg=held["camera_pitch_deg"],
                 horizontal_fov_deg=float(held["horizontal_fov_deg"]),
+                mounting=Mounting(*known) if (known := held["mounting"].tolist()) else None,
+                codes=held["codes"],
                 slope=[str(v) for v in held["slope"]],
                 course=[str(v) for v in held["course"]],
                 setting=str(held["setting"]),

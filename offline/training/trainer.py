@@ -82,6 +82,7 @@ def build_model(config: TrainingConfig, shrink: int) -> keras.Model:
         width_multiplier=config.width_multiplier,
         poolings=len(network.BLOCKS) - shrink.bit_length() + 1,
         dropout=config.dropout,
+        codes=preprocessing.CODE_BYTES,
         auxiliary=auxiliary_names(config),
     )
 
@@ -90,14 +91,17 @@ def predict(
     model: keras.Model, frames: FrameSet, heads: Sequence[str], *, single_frame: bool = False
 ) -> dict[str, NDArray[np.float32]]:
     """Float logits of every frame by head."""
-    shrink = preprocessing.PLANE_HEIGHT // model.input_shape[1]
+    shrink = preprocessing.PLANE_HEIGHT // model.input["stack"].shape[1]
     collected: dict[str, list[NDArray[np.float32]]] = {head: [] for head in heads}
-    call = tf.function(lambda x: model(x, training=False), reduce_retracing=True)
+    call = tf.function(
+        lambda x, c: model({"stack": x, "codes": c}, training=False), reduce_retracing=True
+    )
     for start in range(0, len(frames), 128):
         index = np.arange(start, min(start + 128, len(frames)))
         pictures = tf.cast(frames.pictures(index, single_frame=single_frame), tf.float32)
         pictures = _shrunk(pictures * INPUT_SCALE, shrink)
-        outputs = call(pictures)
+        codes = tf.cast(frames.motion(index), tf.float32)
+        outputs = call(pictures, codes * INPUT_SCALE)
         for head in heads:
             collected[head].append(outputs[head].numpy())
     return {head: np.concatenate(parts) for head, parts in collected.items()}
@@ -148,6 +152,7 @@ class Sampler:
             "pictures": np.concatenate(
                 [f.pictures(i, single_frame=self._single_frame) for f, i in parts]
             ),
+            "codes": np.concatenate([f.motion(i) for f, i in parts]),
             "targets": {
                 h: np.concatenate([f.targets[h][i] for f, i in parts]) for h in self._heads
             },
@@ -287,9 +292,12 @@ class Trainer:
         @tf.function(reduce_retracing=True)
         def step(batch: dict[str, Any]) -> Any:
             pictures = tf.cast(batch["pictures"], tf.float32) * INPUT_SCALE
-            pictures, targets, reals = change(pictures, batch["targets"], batch["reals"])
+            codes = tf.cast(batch["codes"], tf.float32) * INPUT_SCALE
+            pictures, codes, targets, reals = change(
+                pictures, codes, batch["targets"], batch["reals"]
+            )
             with tf.GradientTape() as tape:
-                outputs = model(pictures, training=True)
+                outputs = model({"stack": pictures, "codes": codes}, training=True)
                 loss = 0.0
                 for head, target in targets.items():
                     classes = float(target.shape[-1])
@@ -348,7 +356,7 @@ def representative_pictures(config: TrainingConfig, data: TrainingData) -> NDArr
     sampler = Sampler(config, data)
     rng = np.random.default_rng([config.seed, 99])
     batch = sampler.batch(rng, config.calibration_frames)
-    return np.asarray(batch["pictures"], np.uint8)
+    return preprocessing.joined(batch["pictures"], batch["codes"])
 
 
 def validation_logits(

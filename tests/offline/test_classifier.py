@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 import models
-from offline import roadscene
+from offline import motion, roadscene
 from offline.classifier import Classifier
 from offline.errors import ModelError
+from offline.preprocessing import CODE_BYTES
 
 Change = Callable[[dict[str, Any]], None]
 
@@ -41,6 +42,20 @@ def test_probabilities_of_every_head_sum_to_one(model: Path) -> None:
         assert (p >= 0).all()
     assert classifier.heads["slope"].classes == roadscene.SLOPES
     classifier.require_road_scene()
+
+
+def test_what_was_felt_of_a_turn_counts(model: Path) -> None:
+    grey = np.full((2, 96, 160, 5), 110, np.uint8)
+    codes = np.zeros((2, CODE_BYTES), np.uint8)
+    for row, heading_deg in enumerate((85, -85)):
+        felt = {"levelled": 255, "heading_known": 255, "heading": 128 + heading_deg,
+                "curvature": 128 + heading_deg, "peak_curvature": 210, "slope_known": 255,
+                "near_grade": 128, "far_grade": 128, "grade_change": 128}  # fmt: skip
+        codes[row] = [felt[name] for name in motion.CODES]
+    p = Classifier(model).predict(grey, codes)["course"]
+    left, right = roadscene.COURSES.index("left_turn"), roadscene.COURSES.index("right_turn")
+    assert p[0, left] > 0.5 > p[0, right]
+    assert p[1, right] > 0.5 > p[1, left]
 
 
 def test_temperature_divides_the_logits(model: Path) -> None:

@@ -19,6 +19,8 @@ from offline.preprocessing import encode_still, plane, stack_indices, still
 from offline.roadscene import UNDETERMINED
 from onboard.trip import Trip, TripWriter
 
+from . import lamps
+
 
 def picture(number: int, height: int = 90, width: int = 160) -> np.ndarray:
     """A picture whose mean grey tells its number; smooth, so that compression keeps it."""
@@ -263,3 +265,25 @@ def test_a_plane_is_the_same_from_a_picture_and_from_its_still() -> None:
     )
     small = np.asarray(still(np.asarray(big, np.uint8)), np.uint8)
     assert np.array_equal(plane(small), plane(still(small)))
+
+
+def test_the_pictures_that_the_network_sees_are_levelled(tmp_path: Path) -> None:
+    for k in range(40):
+        still = cv2.resize(lamps.picture(6.0 * k, pitch_deg=-4.0)[3:93], (320, 180))
+        cv2.imwrite(str(tmp_path / f"drive_{k:02d}.png"), still)
+    cv2.imwrite(str(tmp_path / "alone.png"), still)
+    source = FolderFrames(tmp_path)
+    motions = labelling._motions(source, None)
+    mounting = motions["drive_"].mounting
+    assert mounting is not None
+    assert mounting.down_px == pytest.approx(-8.8, abs=1.5)
+    assert motions["drive_"].codes_of[source_index(source, "drive_10.png")].any()
+    assert motions["alone"].mounting is None
+    seen = {frame.source: frame.plane for frame in source.frames()}
+    shown = {frame.source: frame.plane for frame in labelling._levelled(source.frames(), motions)}
+    assert np.array_equal(shown["drive_10.png"], mounting.levelled(seen["drive_10.png"]))
+    assert np.array_equal(shown["alone.png"], seen["alone.png"])
+
+
+def source_index(source: FolderFrames, name: str) -> int:
+    return next(frame.index for frame in source.frames() if frame.source == name)

@@ -18,7 +18,7 @@ NETWORK = FOLDER / json.loads((FOLDER / "model.json").read_text())["file"]
 
 
 def stacks() -> np.ndarray:
-    return np.random.default_rng(3).integers(0, 256, (4, 96, 160, 5), dtype=np.uint8)
+    return np.random.default_rng(3).integers(0, 256, (4, 96, 160, 6), dtype=np.uint8)
 
 
 def compare(ours: dict[str, np.ndarray], others: dict[str, np.ndarray]) -> None:
@@ -33,14 +33,14 @@ def compare(ours: dict[str, np.ndarray], others: dict[str, np.ndarray]) -> None:
 def test_auto_takes_litert() -> None:
     engine = runtime.load(NETWORK)
     assert engine.runtime == runtime.LITERT
-    assert engine.input_shape == (96, 160, 5)
+    assert engine.input_shape == (96, 160, 6)
     assert sorted(engine.outputs.values()) == [3, 4]
 
 
 def test_input_is_luma_less_128() -> None:
     # Signed bytes and unsigned pixels must be the same picture: black, grey and white differ.
     engine = runtime.load(NETWORK)
-    flat = np.stack([np.full((96, 160, 5), v, np.uint8) for v in (0, 127, 255)])
+    flat = np.stack([np.full((96, 160, 6), v, np.uint8) for v in (0, 127, 255)])
     for values in engine.run(flat).values():
         assert np.isfinite(values).all()
     assert np.array_equal(

@@ -10,9 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from offline import motion
 from offline.errors import InputError
-from offline.training import framesets, sources
+from offline.training import framesets, labelledvideo, sources, tables
 from offline.training.config import load_config
+
+from .. import lamps
 
 ROAD = {
     "slope": ("level", "uphill", "downhill"),
@@ -72,7 +75,7 @@ def test_every_class_needs_frames(tmp_path: Path) -> None:
 
 def test_six_class_labels_say_nothing_about_what_they_do_not_name() -> None:
     table = pd.DataFrame({"file": ["a"] * 4, "label": ["straight", "uphill", "curve", None]})
-    names = sources.labels_by_head(table, ROAD, "labels.csv")
+    names = tables.labels_by_head(table, ROAD, "labels.csv")
     assert names["slope"] == ["level", "uphill", None, None]
     assert names["course"] == ["straight", None, "curve", None]
 
@@ -88,7 +91,7 @@ def test_sequences_become_stacks_and_manoeuvres(tmp_path: Path) -> None:
             "label": ["straight", "straight", "straight", "curve", "curve"],
         }
     )
-    grouped = sources.with_manoeuvres(table)
+    grouped = tables.with_manoeuvres(table)
     assert grouped["group"].nunique() == 2
     frames = sources.read_pictures(grouped, tmp_path, ROAD, "labels.csv")
     assert frames.stacks.tolist() == [
@@ -116,7 +119,7 @@ def test_a_video_stretch_never_looks_beyond_itself(tmp_path: Path) -> None:
     pd.DataFrame({"t_s": t, "slope": "level", "course": ["straight"] * 50 + ["curve"] * 50}).to_csv(
         labels, index=False
     )
-    frames = sources.read_video(video, labels, ROAD, [(2.0, 3.0)], {"slope": 0.5})
+    frames = labelledvideo.read_video(video, labels, ROAD, [(2.0, 3.0)], {"slope": 0.5})
     assert len(frames) == 21
     assert frames.planes.shape[0] == 21  # nothing after 3.0 s was even kept
     assert frames.labels("course").tolist() == [0] * 10 + [1] * 11
@@ -127,7 +130,9 @@ def test_a_video_stretch_never_looks_beyond_itself(tmp_path: Path) -> None:
     assert first[4] == pytest.approx(120, abs=3)  # and never later than 3.0 s
     table = pd.read_csv(labels).assign(speed_mps=24.0)
     table.to_csv(labels, index=False)
-    fast = sources.read_video(video, labels, ROAD, [(2.0, 4.9)], {}).pictures(np.array([0]))[0]
+    fast = labelledvideo.read_video(video, labels, ROAD, [(2.0, 4.9)], {}).pictures(np.array([0]))[
+        0
+    ]
     grey = fast.astype(float).mean(axis=(0, 1))
     # Two pictures a second at 24 m/s are 12 m apart: 0, 0 or 12, 12, 12 or 24 and 24 m on.
     assert grey[[0, 2, 4]] == pytest.approx([80, 100, 120], abs=3)
@@ -151,3 +156,24 @@ def test_a_bad_configuration_names_its_fault(tmp_path: Path, text: str, message:
     file.write_text(text)
     with pytest.raises(InputError, match=message):
         load_config(file)
+
+
+def test_drives_with_one_camera_share_its_mounting(tmp_path: Path) -> None:
+    rows = []
+    for sequence, count in (("long", 30), ("short", 8)):
+        for k in range(count):
+            still = cv2.resize(lamps.picture(6.0 * k, pitch_deg=-4.0)[3:93], (320, 180))
+            cv2.imwrite(str(tmp_path / f"{sequence}_{k:02d}.png"), still)
+            name = f"{sequence}_{k:02d}.png"
+            rows.append((name, sequence, 0.5 * k, "level", "straight", 12.0))
+    columns = ["file", "sequence", "t_s", "slope", "course", "speed_mps"]
+    table = pd.DataFrame(rows, columns=columns)
+    apart = sources.read_pictures(table, tmp_path, ROAD, "labels.csv")
+    shared = sources.read_pictures(table.assign(camera="van 7"), tmp_path, ROAD, "labels.csv")
+    levelled = motion.CODES.index("levelled")
+    assert apart.codes is not None
+    assert shared.codes is not None
+    assert (apart.codes[:30, levelled] == 255).all()
+    assert not apart.codes[30:].any()
+    assert (shared.codes[:, levelled] == 255).all()
+    assert not np.array_equal(shared.planes[35], apart.planes[35])

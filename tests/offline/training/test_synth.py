@@ -59,9 +59,9 @@ def test_a_set_is_read_as_stacks_with_labels(rendered: Path) -> None:
     road = synth.read_road(synth.road_file(rendered, 3))
     assert len(frames) == road.planes.shape[0]
     stack = frames.pictures(np.array([5]))[0]
-    assert np.array_equal(stack, np.moveaxis(road.planes[[5, 6, 7, 9, 11]], 0, -1))
+    assert np.array_equal(stack, np.moveaxis(road.levelled[[5, 6, 7, 9, 11]], 0, -1))
     alone = frames.pictures(np.array([5]), single_frame=True)[0]
-    assert np.array_equal(alone[..., 0], road.planes[5])
+    assert np.array_equal(alone[..., 0], road.levelled[5])
     assert sources.read_synth(rendered, HEADS, "test") == []
 
 
@@ -83,7 +83,12 @@ def test_the_horizon_stands_where_the_camera_pitch_puts_it(rendered: Path) -> No
     # 48 of 80 half widths.
     half_width = np.tan(np.radians(road.horizontal_fov_deg / 2))
     expected = np.tan(np.radians(road.camera_pitch_deg)) / half_width * 80 / 48
-    assert np.allclose(road.horizon, expected)
+    assert road.mounting is not None
+    assert np.allclose(road.horizon, expected - road.mounting.down_px / 48)
     assert np.abs(road.horizon).max() < 1.0
+    # The picture is levelled by what its own pictures showed of the camera.
     frames = sources.read_synth(rendered, HEADS, None)[0]
+    assert np.array_equal(frames.planes[0], road.mounting.levelled(road.planes[0]))
+    assert np.array_equal(frames.codes, road.codes)
+    assert road.codes[:, 0].all()
     assert set(frames.reals) == set(sources.AUXILIARY)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -14,6 +16,8 @@ from offline.classifier import Classifier
 from offline.commands.evaluate import command as evaluate
 from offline.commands.train import command as train
 from offline.errors import InputError
+from offline.training import trainer
+from offline.training.config import load_config
 
 # Keras hands its tensors to NumPy without the `copy` keyword that NumPy 2 asks for.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -127,3 +131,38 @@ def test_a_model_folder_of_other_classes_is_refused_for_a_labelled_table(
     cv2.imwrite(str(tmp_path / "x.png"), np.zeros((90, 160), np.uint8))
     with pytest.raises(InputError, match=r"'gravel'.*not one of the classes stripes, bars"):
         CliRunner().invoke(evaluate, [str(project / "surface"), str(table)], catch_exceptions=False)
+
+
+def test_a_resumed_run_draws_the_batches_of_an_uninterrupted_one(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = load_config(project / "run.toml")
+    short = settings.stages[0].model_copy(update={"steps": 6})
+    settings = settings.model_copy(update={"stages": [short], "validate_every": 2})
+    data = trainer.load_data(settings)
+    drawn: list[bytes] = []
+    batch, validate = trainer.Sampler.batch, trainer.Trainer._validate
+
+    def noted(self: trainer.Sampler, rng: np.random.Generator, size: int) -> dict[str, Any]:
+        result = batch(self, rng, size)
+        drawn.append(hashlib.sha256(result["pictures"].tobytes()).digest())
+        return result
+
+    def run(folder: str) -> list[bytes]:
+        drawn.clear()
+        trainer.Trainer(settings.model_copy(update={"work": tmp_path / folder}), data).run()
+        return list(drawn)
+
+    def stop_at_four(self: trainer.Trainer, step: int, losses: list[float]) -> float:
+        if step == 4:
+            raise KeyboardInterrupt
+        return validate(self, step, losses)
+
+    monkeypatch.setattr(trainer.Sampler, "batch", noted)
+    whole = run("whole")
+    assert len(set(whole)) == len(whole) >= 6
+    with monkeypatch.context() as stopping:
+        stopping.setattr(trainer.Trainer, "_validate", stop_at_four)
+        with pytest.raises(KeyboardInterrupt):
+            run("resumed")
+    assert run("resumed") == whole[2:]

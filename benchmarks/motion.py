@@ -1,0 +1,123 @@
+"""How well a drive's pictures show the camera's mounting and turns, and how long that takes.
+
+Surveys rendered roads of the test split, whose truth is known, by their pictures alone; beside each
+error stands that of the guess one has without a survey: a camera mounted straight, a road that goes
+on as it is. Needs a set made by `gradewise-offline synth`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+
+def truth_of(seed: int, road: int) -> tuple[float, float, float]:
+    """Where the direction of travel lies on the plane, right and down, and the field of view."""
+    from offline.corners import focal_px
+    from offline.training.drives import draw_drive
+    from offline.training.roads import build_network
+
+    rng = np.random.default_rng([seed, road])
+    mounting = draw_drive(rng, build_network(rng)).mounting
+    fov_deg = float(np.degrees(mounting.horizontal_fov_rad))
+    right, down = (
+        focal_px(fov_deg) * float(np.tan(angle)) for angle in (mounting.yaw_rad, mounting.pitch_rad)
+    )
+    return right, down, fov_deg
+
+
+def measure(folder: Path, count: int) -> dict[str, float]:
+    """Survey `count` roads of a synthetic set."""
+    from offline import motion
+    from offline.corners import track
+    from offline.rotation import rotation
+    from offline.training import synth
+
+    seed = int(str(synth.read_set(folder)["seed"]))
+    roads = synth.road_files(folder, "test")[:count]
+    if not roads:
+        raise SystemExit(f"{folder} holds no road of the test split: render more")
+    column = {name: k for k, name in enumerate(motion.CODES)}
+    off, straight, pitch, yaw_known = [], [], [], []
+    heading, grade = [], []
+    cpu_s, pictures = 0.0, 0
+    for number, file in roads:
+        road = synth.read_road(file)
+        right, down, _ = truth_of(seed, number)
+        drive = motion.Drive(road.planes, road.t_s, synth.driven_m(road.speed_mps))
+        began = time.process_time()
+        mounting, (codes,) = motion.survey_recorded([drive])
+        cpu_s += time.process_time() - began
+        pictures += road.t_s.size
+        straight.append((right, down))
+        if mounting is None:
+            off.append((np.nan, np.nan))
+            continue
+        off.append((mounting.right_px - right, mounting.down_px - down))
+        rises = np.diff(road.camera_pitch_deg)
+        for k in np.flatnonzero(road.speed_mps[:-1] > 1.0):
+            tracked = track(road.planes[k], road.planes[k + 1])
+            turn = None if tracked is None else rotation(tracked, mounting)
+            pitch.append((rises[k], np.nan if turn is None else turn.pitch_deg))
+        known = codes[:, column["heading_known"]] > 200
+        yaw_known.append(known.mean())
+        seen = (codes[:, column["heading"]].astype(float) - 128.0) / motion.SIGNED["heading"]
+        heading.append(np.stack([road.heading_change_deg[known], seen[known]], axis=1))
+        near = (codes[:, column["near_grade"]].astype(float) - 128.0) / motion.SIGNED["near_grade"]
+        grade.append(np.stack([road.grade_percent, near], axis=1))
+    errors, true_px, steps = np.asarray(off), np.asarray(straight), np.asarray(pitch)
+    ahead, slopes = np.concatenate(heading), np.concatenate(grade)
+    held = ~np.isnan(errors[:, 0])
+    measured = ~np.isnan(steps[:, 1])
+
+    def typical(values: np.ndarray) -> float:
+        return float(1.4826 * np.median(np.abs(values)))
+
+    return {
+        "roads": float(len(roads)),
+        "mounting_known": float(held.mean()),
+        "mounting_down_px": float(np.sqrt((errors[held, 1] ** 2).mean())),
+        "mounting_down_px_baseline": float(np.sqrt((true_px[:, 1] ** 2).mean())),
+        "mounting_right_px": float(np.sqrt((errors[held, 0] ** 2).mean())),
+        "mounting_right_px_baseline": float(np.sqrt((true_px[:, 0] ** 2).mean())),
+        "pitch_known": float(measured.mean()),
+        "pitch_deg": typical(steps[measured, 1] - steps[measured, 0]),
+        "pitch_deg_baseline": typical(steps[:, 0]),
+        "heading_known": float(np.mean(yaw_known)),
+        "heading_deg": typical(ahead[:, 1] - ahead[:, 0]),
+        "heading_deg_baseline": float(np.sqrt((ahead[:, 0] ** 2).mean())),
+        "heading_correlation": float(np.corrcoef(ahead.T)[0, 1]),
+        "grade_percent": float(np.sqrt(((slopes[:, 1] - slopes[:, 0]) ** 2).mean())),
+        "grade_percent_baseline": float(np.sqrt((slopes[:, 0] ** 2).mean())),
+        "grade_correlation": float(np.corrcoef(slopes.T)[0, 1]),
+        "ms_per_picture": 1000.0 * cpu_s / pictures,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--set", type=Path, default=Path("~/.cache/gradewise/synth").expanduser(),
+                        help="synthetic set (default: %(default)s)")  # fmt: skip
+    parser.add_argument("--quick", action="store_true", help="5 roads instead of 100")
+    parser.add_argument("--json", type=Path, help="write the figures here")
+    arguments = parser.parse_args()
+    cv2.setNumThreads(1)
+    figures = measure(arguments.set, 5 if arguments.quick else 100)
+    print(f"{'figure':<28}{'measured':>10}{'without':>10}")
+    for name, value in figures.items():
+        if not name.endswith("_baseline"):
+            without = figures.get(f"{name}_baseline")
+            print(f"{name:<28}{value:>10.3f}{'' if without is None else f'{without:10.3f}'}")
+    if arguments.json:
+        arguments.json.write_text(json.dumps({"figures": figures}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+    main()

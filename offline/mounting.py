@@ -1,0 +1,180 @@
+"""Where the camera points against the way the vehicle drives.
+
+A camera is fixed to its vehicle, so the direction of travel stays at one place of the picture, and
+a hill shows as the horizon leaving that place. Where it lies is found by geometry: on a vehicle
+that drives straight on, everything seen moves away from that place (the focus of expansion;
+Longuet-Higgins and Prazdny, "The interpretation of a moving retinal image", 1980). One pair of
+pictures shows it roughly, so one place is fitted to the tracked corners of many pairs, each with a
+turn of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from offline import corners
+from offline.corners import TURN_SD_DEG, Places, motion_field
+from offline.preprocessing import PLANE_HEIGHT, PLANE_WIDTH, Image
+
+PRIOR_SD_PX: Final = (4.0, 8.0)
+"""Across and down: people mount cameras by eye, straight to some 1.5 degrees and level to 3. An
+estimate is drawn to the middle by as much as it is uncertain."""
+MAX_PAIRS: Final = 400
+MIN_PAIRS: Final = 12
+FLOOR_SD_PX: Final = 0.9
+"""Error of `down_px` however many pairs there are (measured on rendered roads)."""
+MAX_SD_PX: Final = 1.5
+"""A direction known no better than this is not known: 3 pixels are the threshold of a slope."""
+MAX_APART_S: Final = 1.1
+APART_M: Final = (1.5, 15.0)
+"""Driven between the pictures of a pair: enough to see motion, little enough to track it."""
+MAX_TURN_DEG: Final = 1.0
+"""Of a pair: in a bend the front of a vehicle moves sideways."""
+MIN_FLOW_PX: Final = 0.7
+PARTS: Final = 5
+"""A drive is cut into so many parts; how far their own answers lie apart says how well the whole
+is known."""
+SCALES_PX: Final = tuple(np.repeat(corners.SCALES_PX[:6], (4, 4, 4, 4, 4, 8)).tolist())
+"""A direction of travel and turns much alike take many passes to tell apart."""
+
+
+@dataclass(frozen=True)
+class Mounting:
+    """Place of the direction of travel on the plane.
+
+    Attributes
+    ----------
+    right_px, down_px : float
+        From the middle of the plane.
+    sd_px : float
+        Standard deviation of `down_px`.
+    """
+
+    right_px: float
+    down_px: float
+    sd_px: float
+
+    def levelled(self, planes: Image) -> Image:
+        """Move planes so that the direction of travel lies in their middle.
+
+        Parameters
+        ----------
+        planes : ndarray of uint8, shape (96, 160) or (n, 96, 160)
+            Border pixels are repeated where nothing was seen.
+        """
+        move = np.array([[1.0, 0.0, -self.right_px], [0.0, 1.0, -self.down_px]])
+        moved = [
+            cv2.warpAffine(
+                each, move, (PLANE_WIDTH, PLANE_HEIGHT), flags=cv2.INTER_LINEAR,
+                borderMode=cv2.BORDER_REPLICATE,
+            )
+            for each in planes.reshape(-1, PLANE_HEIGHT, PLANE_WIDTH)
+        ]  # fmt: skip
+        return np.asarray(moved, np.uint8).reshape(planes.shape)
+
+
+def useful_pairs(t_s: NDArray[np.floating], driven_m: NDArray[np.floating]) -> NDArray[np.int64]:
+    """Pairs of following pictures that show driving, evenly over a drive; shape (k, 2).
+
+    Parameters
+    ----------
+    t_s, driven_m : ndarray, shape (n,)
+        Capture times and distance driven, ascending.
+    """
+    first = np.arange(max(len(t_s) - 1, 0))
+    apart_m, apart_s = np.diff(driven_m), np.diff(t_s)
+    fit = (apart_m >= APART_M[0]) & (apart_m <= APART_M[1]) & (apart_s <= MAX_APART_S)
+    first = first[fit]
+    if first.size > MAX_PAIRS:
+        first = first[np.linspace(0, first.size - 1, MAX_PAIRS).astype(np.int64)]
+    return np.stack([first, first + 1], axis=1)
+
+
+def mounting_of(tracks: list[tuple[Places, Places]]) -> Mounting | None:
+    """Fit the mounting to the tracked corners of pairs of pictures, in order of time.
+
+    Parameters
+    ----------
+    tracks : list of tuple of ndarray, shape (n, 2)
+        See `corners.track`.
+
+    Returns
+    -------
+    Mounting or None
+        None where too few pairs show driving straight on, or parts of the drive disagree.
+    """
+    pairs = _straight(
+        [(p, q) for p, q in tracks if np.median(np.linalg.norm(q - p, axis=1)) >= MIN_FLOW_PX]
+    )
+    if len(pairs) < MIN_PAIRS:
+        return None
+    place, _ = _fit(pairs, np.zeros(2), SCALES_PX)
+    places = [
+        _fit([pairs[k] for k in part], place, SCALES_PX[-8:])[0]
+        for part in np.array_split(np.arange(len(pairs)), PARTS)
+    ]
+    sd = np.hypot(FLOOR_SD_PX, np.std(places, axis=0, ddof=1) / np.sqrt(PARTS))
+    if sd[1] > MAX_SD_PX:
+        return None
+    prior = np.asarray(PRIOR_SD_PX)
+    right, down = place * prior**2 / (prior**2 + sd**2)
+    return Mounting(float(right), float(down), float(sd[1]))
+
+
+def _straight(pairs: list[tuple[Places, Places]]) -> list[tuple[Places, Places]]:
+    """Pairs between which the camera hardly turned aside."""
+    if not pairs:
+        return []
+    _, turns = _fit(pairs, np.zeros(2), corners.SCALES_PX)
+    straight = np.abs(np.degrees(turns[:, 1])) <= MAX_TURN_DEG
+    return [pair for pair, kept in zip(pairs, straight, strict=True) if kept]
+
+
+def _fit(
+    pairs: list[tuple[Places, Places]], start: NDArray[np.float64], scales_px: tuple[float, ...]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """One direction of travel, shape (2,), and a turn a pair, shape (k, 3), in radians.
+
+    Gauss-Newton on the corners' motion across the lines from the direction of travel; the turns
+    are eliminated pair by pair (Schur complement).
+    """
+    owner = np.repeat(np.arange(len(pairs)), [len(p) for p, _ in pairs])
+    p, q = (np.concatenate(column) for column in zip(*pairs, strict=True))
+    field = motion_field((p + q) / 2.0)
+    prior = np.diag(scales_px[-1] ** 2 / np.radians(TURN_SD_DEG) ** 2)
+    place, turns = start.copy(), np.zeros((len(pairs), 3))
+    for scale in scales_px:
+        away = p - place
+        length = np.maximum(np.linalg.norm(away, axis=1), 2.0)[:, None]
+        across = np.stack([-away[:, 1], away[:, 0]], axis=1) / length
+        driven = (q - p) - np.einsum("nij,nj->ni", field, turns[owner])
+        off = (across * driven).sum(axis=1)
+        weight = (1.0 + (off / scale) ** 2) ** -2
+        by_place = np.stack([-driven[:, 1], driven[:, 0]], axis=1) / length
+        by_turn = -np.einsum("ni,nij->nj", across, field)
+        slopes = np.concatenate([by_place, by_turn], axis=1)
+        products = weight[:, None, None] * slopes[:, :, None] * slopes[:, None, :]
+        normal = np.stack([_summed(products[:, i, j], owner, len(pairs)) for i in range(5)
+                           for j in range(5)], axis=1).reshape(-1, 5, 5)  # fmt: skip
+        pull = np.stack([_summed(weight * off * slopes[:, i], owner, len(pairs))
+                         for i in range(5)], axis=1)  # fmt: skip
+        inverse = np.linalg.inv(normal[:, 2:, 2:] + prior)
+        pull[:, 2:] += turns @ prior
+        carried = normal[:, :2, 2:] @ inverse
+        left = (normal[:, :2, :2] - carried @ normal[:, 2:, :2]).sum(axis=0) + np.eye(2) * 1e-6
+        right = (pull[:, :2] - np.einsum("kij,kj->ki", carried, pull[:, 2:])).sum(axis=0)
+        step = -np.linalg.solve(left, right)
+        # A step farther than people mount cameras askew would only come from few corners.
+        step = np.clip(step, -8.0, 8.0)
+        place = place + step
+        turns = turns - np.einsum("kij,kj->ki", inverse, pull[:, 2:] + normal[:, 2:, :2] @ step)
+    return place, turns
+
+
+def _summed(values: NDArray[np.float64], owner: NDArray[np.int64], count: int) -> Places:
+    return np.asarray(np.bincount(owner, values, count), np.float64)

@@ -1,0 +1,125 @@
+"""What the camera's own motion says of the road, and its bytes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from offline import motion
+from offline.mounting import Mounting
+from offline.preprocessing import CODE_BYTES
+from offline.rotation import STILL, Rotation
+
+from .lamps import picture
+
+KNOWN = Mounting(0.0, 0.0, 1.0)
+
+
+def column(codes: np.ndarray, name: str) -> np.ndarray:
+    return codes[:, motion.CODES.index(name)].astype(float)
+
+
+def turns(pitch_deg: np.ndarray, yaw_deg: np.ndarray) -> list[Rotation | None]:
+    return [Rotation(float(p), float(y), 0.05, 0.05) for p, y in zip(pitch_deg, yaw_deg)]  # noqa: B905
+
+
+def test_a_code_is_a_byte_of_the_networks_input() -> None:
+    assert len(motion.CODES) == CODE_BYTES
+
+
+def test_a_right_angle_is_a_heading_and_a_tight_curvature() -> None:
+    driven_m = np.arange(80) * 3.0
+    yaw = np.zeros(79)
+    yaw[40:45] = 18.0  # left by 90 degrees over 15 m: a radius of 9.5 m
+    codes = motion.codes(driven_m, turns(np.zeros(79), yaw))
+    heading = column(codes, "heading") - 128
+    assert heading[37] == pytest.approx(90.0, abs=1)
+    assert heading[10] == 0
+    assert heading[60] == 0
+    assert column(codes, "peak_curvature")[37] / motion.PEAK_CODE == pytest.approx(0.105, abs=0.01)
+    assert (column(codes, "heading_known")[:70] == 255).all()
+    mirrored = motion.codes(driven_m, turns(np.zeros(79), -yaw))
+    for name in motion.MIRRORED:
+        assert np.array_equal(column(mirrored, name) + column(codes, name), np.full(80, 256.0))
+
+
+def test_a_hill_shows_where_the_road_turns_upward() -> None:
+    driven_m = np.arange(300) * 6.0
+    pitch = np.zeros(299)
+    pitch[100:104], pitch[116:120] = 1.0, -1.0  # 7 % for 100 m
+    codes = motion.codes(driven_m, turns(pitch, np.zeros(299)))
+    near = (column(codes, "near_grade") - 128) / motion.SIGNED["near_grade"]
+    assert near[105:115].min() > 4.0
+    assert abs(near[40]) < 0.5
+    assert abs(near[200]) < 0.5
+    change = (column(codes, "grade_change") - 128) / motion.SIGNED["grade_change"]
+    assert change[101] > 1.0
+    assert change[117] < -1.0
+
+
+def test_one_mistaken_turn_makes_no_hill() -> None:
+    driven_m = np.arange(200) * 6.0
+    pitch = np.zeros(199)
+    pitch[100] = 8.0
+    codes = motion.codes(driven_m, turns(pitch, np.zeros(199)))
+    near = (column(codes, "near_grade") - 128) / motion.SIGNED["near_grade"]
+    assert np.abs(near).max() < 3.0
+
+
+def test_what_was_not_measured_is_said_to_be_unknown() -> None:
+    driven_m = np.arange(100) * 5.0
+    steps = turns(np.zeros(99), np.zeros(99))
+    steps[50:60] = [None] * 10
+    codes = motion.codes(driven_m, steps)
+    assert column(codes, "heading_known")[50] == 0
+    assert column(codes, "heading_known")[30] == 255
+    assert 0 < column(codes, "slope_known")[55] < 255
+    # Nothing is known of the road beyond the last picture.
+    assert column(codes, "heading_known")[-1] == 0
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_a_drive_of_hardly_a_picture_has_codes_all_the_same(count: int) -> None:
+    running = motion.Survey(KNOWN)
+    for k in range(count):
+        running.add(picture(4.0 * k), 0.5 * k, 4.0 * k)
+    assert running.finish().codes.shape == (count, CODE_BYTES)
+
+
+def test_a_survey_finds_the_mounting_and_then_the_bend() -> None:
+    running = motion.Survey()
+    yaw, places = 0.0, []
+    for k in range(70):
+        yaw += 4.0 if 40 <= k < 50 else 0.0
+        heading = np.radians(yaw)
+        places.append(yaw)
+        # A drive straight through the lamps whose camera turns to the left for a while.
+        running.add(picture(4.0 * k, -3.0, yaw if heading < 1.0 else 40.0), 0.5 * k, 4.0 * k)
+    found = running.finish()
+    assert found.mounting is not None
+    assert found.mounting.down_px == pytest.approx(-6.6, abs=1.2)
+    heading = column(found.codes, "heading") - 128
+    assert heading[36] > 8.0
+    assert abs(heading[10]) <= 2.0
+
+
+def test_a_standing_vehicle_keeps_no_pictures_and_turns_nowhere() -> None:
+    running = motion.Survey()
+    for k in range(500):
+        running.add(picture(0.0), 0.5 * k, 0.0)
+    assert len(running._held) == 0
+    assert running.finish().mounting is None
+    assert motion.codes(np.zeros(5), [STILL] * 4).shape == (5, CODE_BYTES)
+
+
+def test_a_dense_recording_is_measured_in_a_trips_steps() -> None:
+    t_s = np.arange(200) * 0.1
+    drive = motion.Drive(np.stack([picture(8.0 * t, -3.0) for t in t_s]), t_s, 8.0 * t_s)
+    mounting, (codes,) = motion.survey_recorded([drive])
+    assert mounting is not None
+    assert mounting.down_px == pytest.approx(-6.6, abs=1.2)
+    assert codes.shape == (200, CODE_BYTES)
+    assert (column(codes, "levelled") == 255).all()
+    unknown, (nothing,) = motion.survey_recorded([motion.Drive(drive.planes[:3], t_s[:3], t_s[:3])])
+    assert unknown is None
+    assert not nothing.any()

@@ -1,0 +1,64 @@
+"""The turn between two pictures, once the mounting is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from offline.corners import focal_px, track
+from offline.mounting import Mounting
+from offline.rotation import Rotation, rotation
+
+from .lamps import picture
+
+
+def turned(before: np.ndarray, after: np.ndarray, mounting: Mounting) -> Rotation | None:
+    tracked = track(before, after)
+    return None if tracked is None else rotation(tracked, mounting)
+
+
+def mounted(pitch_deg: float = 0.0, yaw_deg: float = 0.0) -> Mounting:
+    right, down = (focal_px() * np.tan(np.radians(a)) for a in (yaw_deg, pitch_deg))
+    return Mounting(float(right), float(down), 0.5)
+
+
+@pytest.mark.parametrize("up_deg", [-3.0, -0.5, 0.0, 1.0, 4.0])
+def test_pitch_is_measured_while_driving(up_deg):
+    found = turned(picture(0, 0, 0), picture(5, up_deg, 0), mounted())
+    assert found is not None
+    assert found.pitch_deg == pytest.approx(up_deg, abs=0.3)
+    assert found.yaw_deg == pytest.approx(0.0, abs=0.3)
+
+
+@pytest.mark.parametrize("left_deg", [-12.0, -3.0, 2.0, 12.0])
+def test_yaw_is_measured_while_driving(left_deg):
+    found = turned(picture(0, 0, 0), picture(4, 0, left_deg), mounted())
+    assert found is not None
+    assert found.yaw_deg == pytest.approx(left_deg, abs=0.1 * abs(left_deg) + 0.5)
+    assert found.pitch_deg == pytest.approx(0.0, abs=0.6)
+
+
+def test_a_camera_mounted_askew_measures_the_same():
+    pitch_deg, yaw_deg = -5.0, 2.0
+    found = turned(
+        picture(0, pitch_deg, yaw_deg), picture(5, pitch_deg + 2.0, yaw_deg),
+        mounted(pitch_deg, yaw_deg),
+    )  # fmt: skip
+    assert found is not None
+    assert found.pitch_deg == pytest.approx(2.0, abs=0.3)
+
+
+def test_a_lorry_across_a_third_of_the_picture_changes_little():
+    before, after = picture(0, 0, 0), picture(5, 1.5, 0)
+    rng = np.random.default_rng(2)
+    side = rng.integers(0, 255, (50, 50)).astype(np.uint8)
+    before[30:80, 20:70], after[30:80, 32:82] = side, side
+    found = turned(before, after, mounted())
+    assert found is not None
+    assert found.pitch_deg == pytest.approx(1.5, abs=0.4)
+    assert found.yaw_deg == pytest.approx(0.0, abs=0.5)
+
+
+def test_a_blank_picture_has_no_turn():
+    blank = np.full((96, 160), 128, np.uint8)
+    assert turned(blank, blank, mounted()) is None
