@@ -20,11 +20,9 @@ import numpy as np
 def truth_of(seed: int, road: int) -> tuple[float, float, float]:
     """Where the direction of travel lies on the plane, right and down, and the field of view."""
     from offline.corners import focal_px
-    from offline.training.drives import draw_drive
-    from offline.training.roads import build_network
+    from offline.training.synth import drawn
 
-    rng = np.random.default_rng([seed, road])
-    mounting = draw_drive(rng, build_network(rng)).mounting
+    mounting = drawn(seed, road)[1].mounting
     fov_deg = float(np.degrees(mounting.horizontal_fov_rad))
     right, down = (
         focal_px(fov_deg) * float(np.tan(angle)) for angle in (mounting.yaw_rad, mounting.pitch_rad)

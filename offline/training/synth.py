@@ -99,6 +99,13 @@ def split_of(road: int) -> str:
     return SPLITS[road % len(SPLITS)]
 
 
+def drawn(seed: int, road: int) -> tuple[RoadNetwork, Drive, np.random.Generator]:
+    """A road and the drive along it, and the generator that draws how they look."""
+    rng = np.random.default_rng([seed, road])
+    network = build_network(rng)
+    return network, draw_drive(rng, network), rng
+
+
 def render_road(
     renderer: Renderer, seed: int, road: int, stills: list[NDArray[np.uint8]] | None = None
 ) -> RoadFrames:
@@ -109,9 +116,7 @@ def render_road(
     stills : list, optional
         Receives the 320x180 stills, for people to look at.
     """
-    rng = np.random.default_rng([seed, road])
-    network = build_network(rng)
-    drive = draw_drive(rng, network)
+    network, drive, rng = drawn(seed, road)
     look = scenery.draw_look(rng, network)
     mesh, _ = scenery.build(rng, network)
     traffic = _Traffic(rng, network, drive)

@@ -153,10 +153,10 @@ def test_a_resumed_run_draws_the_batches_of_an_uninterrupted_one(
         trainer.Trainer(settings.model_copy(update={"work": tmp_path / folder}), data).run()
         return list(drawn)
 
-    def stop_at_four(self: trainer.Trainer, step: int, losses: list[float]) -> float:
+    def stop_at_four(self: trainer.Trainer, model: Any, step: int, losses: list[float]) -> float:
         if step == 4:
             raise KeyboardInterrupt
-        return validate(self, step, losses)
+        return validate(self, model, step, losses)
 
     monkeypatch.setattr(trainer.Sampler, "batch", noted)
     whole = run("whole")
