@@ -22,6 +22,9 @@ from onboard.trip import Trip
 CHUNK: Final = 64
 """Frames given to the network at a time: enough to make the overhead vanish, few enough that
 the next pictures are decoded meanwhile."""
+KEPT: Final = 3600
+"""Longest drive, in labels, whose planes stay in memory between survey and network: half an hour of
+two stills a second, 55 MB."""
 Progress = Callable[[int, int], None]
 """Called with the number of frames labelled so far and the number there are."""
 
@@ -49,8 +52,9 @@ def label_frames(
 ) -> FrameLabels:
     """Label every wanted frame of a source; decoding and network overlap.
 
-    The source is read twice: first for the camera's mounting and motion, which only the whole
-    drive shows, then for the network. Each is half of the progress.
+    Pictures are needed twice: first for the camera's mounting and motion, which only the whole
+    drive shows, then for the network. A short drive is kept in between, a longer one read again.
+    Each is half of the progress.
 
     Raises
     ------
@@ -60,8 +64,10 @@ def label_frames(
     seen: list[Frame] = []
     parts: dict[str, list[NDArray[np.float32]]] = {name: [] for name in classifier.heads}
     done = 0
-    motions = _motions(source, progress)
-    ahead = frames.read_ahead(_levelled(source.frames(), motions), depth=CHUNK)
+    kept: list[Frame] | None = [] if source.count <= KEPT else None
+    motions = _motions(source, progress, kept)
+    again = source.frames() if kept is None else iter(kept)
+    ahead = frames.read_ahead(_levelled(again, motions), depth=CHUNK)
     for wanted, stacks in _stacked(ahead, source.odometer):
         readable = np.array([frame.plane is not None for frame in wanted])
         codes = np.array(
@@ -106,8 +112,10 @@ class _SequenceMotion:
     codes_of: dict[int, NDArray[np.uint8]]
 
 
-def _motions(source: FrameSource, progress: Progress | None) -> dict[str, _SequenceMotion]:
-    """Survey every sequence of a source."""
+def _motions(
+    source: FrameSource, progress: Progress | None, kept: list[Frame] | None = None
+) -> dict[str, _SequenceMotion]:
+    """Survey every sequence of a source, keeping its frames in `kept` if that is given."""
     odometer = source.odometer or Odometer([], [])
     found: dict[str, _SequenceMotion] = {}
     survey, indices, sequence = Survey(), list[int](), ""
@@ -120,6 +128,8 @@ def _motions(source: FrameSource, progress: Progress | None) -> dict[str, _Seque
 
     seen = 0
     for frame in frames.read_ahead(source.frames(), depth=CHUNK):
+        if kept is not None:
+            kept.append(frame)
         if frame.sequence != sequence:
             if indices:
                 close()

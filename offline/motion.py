@@ -21,17 +21,19 @@ from scipy.linalg import solveh_banded
 from offline import mounting as mountings
 from offline.corners import Places, track
 from offline.mounting import Mounting
-from offline.preprocessing import Image, recorded_phases
+from offline.preprocessing import STILLS_HZ, Image, recorded_phases
 from offline.roadscene import HEADING_WINDOW_M, LOOK_AHEAD_M
 from offline.rotation import STILL, Rotation, rotation
 
 CODES: Final = ("levelled", "heading_known", "heading", "curvature", "peak_curvature",
                 "slope_known", "near_grade", "far_grade", "grade_change")  # fmt: skip
-"""One byte each a frame, 0 where not known; shares in 1/255, signed ones less 128."""
+"""One byte each a frame, all 0 where the mounting is not known. Where it is, the shares (in 1/255)
+say how much of the road was measured; signed ones are 128 for nothing."""
 SIGNED: Final = {"heading": 1.0, "curvature": 1000.0, "near_grade": 8.0, "far_grade": 8.0,
                  "grade_change": 16.0}  # fmt: skip
-"""Units of a byte: degrees, 1/m, percent."""
+"""Steps of a byte per degree, 1/m, percent."""
 PEAK_CODE: Final = 2000.0
+"""Steps of a byte per 1/m."""
 MIRRORED: Final = ("heading", "curvature")
 HILL_M: Final = 60.0
 VALLEY_M: Final = 300.0
@@ -45,6 +47,7 @@ SCALE_SD: Final = 0.15
 TAIL: Final = 4.0
 """Degrees of freedom of a step's error (Student's t): a passing lorry must not make a hill."""
 STANDING_M: Final = 0.05
+LEAST_APART_S: Final = 0.9 / STILLS_HZ
 HELD: Final = 2400
 """Steps of a driving vehicle whose corners are kept until the mounting is known: 20 minutes, 12 MB
 as a rule."""
@@ -68,12 +71,12 @@ class Motion:
     mounting: Mounting | None
     codes: NDArray[np.uint8]
 
-    def levelled(self, plane: Image) -> Image:
-        return plane if self.mounting is None else self.mounting.levelled(plane)
-
 
 class Survey:
     """Measures the motion along one drive, picture by picture in order of time.
+
+    Of pictures denser than a trip's only as many a second as a trip has are tracked; those between
+    have the codes of the one before.
 
     Parameters
     ----------
@@ -84,6 +87,7 @@ class Survey:
     def __init__(self, mounting: Mounting | None = None) -> None:
         self._mounting = mounting
         self._sought = mounting is not None
+        self._step_of: list[int] = []
         self._t_s: list[float] = []
         self._driven_m: list[float] = []
         self._steps: list[Rotation | None] = []
@@ -92,6 +96,10 @@ class Survey:
 
     def add(self, plane: Image, t_s: float, driven_m: float) -> None:
         """Take the next picture, as the camera saw it."""
+        if self._t_s and 0.0 <= t_s - self._t_s[-1] < LEAST_APART_S:
+            self._step_of.append(len(self._t_s) - 1)
+            return
+        self._step_of.append(len(self._t_s))
         if self._last is not None:
             step: Rotation | None = None
             near = t_s - self._t_s[-1] <= mountings.MAX_APART_S
@@ -109,14 +117,17 @@ class Survey:
         self._last = plane
         if len(self._held) >= HELD:
             self._settle()
+            # A mounting that twenty minutes did not show may be shown by what follows.
+            self._sought = self._mounting is not None
 
     def finish(self) -> Motion:
         """The motion of all pictures added."""
         if not self._sought:
             self._settle()
         if self._mounting is None or not self._t_s:
-            return Motion(None, np.zeros((len(self._t_s), len(CODES)), np.uint8))
-        return Motion(self._mounting, codes(np.asarray(self._driven_m), self._steps))
+            return Motion(None, np.zeros((len(self._step_of), len(CODES)), np.uint8))
+        found = codes(np.asarray(self._driven_m), self._steps)
+        return Motion(self._mounting, found[np.asarray(self._step_of)])
 
     def _settle(self) -> None:
         """Find the mounting and measure what waited for it."""

@@ -25,6 +25,9 @@ PRIOR_SD_PX: Final = (4.0, 8.0)
 """Across and down: people mount cameras by eye, straight to some 1.5 degrees and level to 3. An
 estimate is drawn to the middle by as much as it is uncertain."""
 MAX_PAIRS: Final = 400
+MOST_SD: Final = 4.0
+"""Nobody mounts a camera farther off than so many of these: what seems so is none that looks
+ahead."""
 MIN_PAIRS: Final = 12
 FLOOR_SD_PX: Final = 0.9
 """Error of `down_px` however many pairs there are (measured on rendered roads)."""
@@ -114,6 +117,9 @@ def mounting_of(tracks: list[tuple[Places, Places]]) -> Mounting | None:
     if len(pairs) < MIN_PAIRS:
         return None
     place, _ = _fit(pairs, np.zeros(2), SCALES_PX)
+    prior = np.asarray(PRIOR_SD_PX)
+    if np.any(np.abs(place) > MOST_SD * prior) or not _looks_ahead(pairs, place):
+        return None
     places = [
         _fit([pairs[k] for k in part], place, SCALES_PX[-8:])[0]
         for part in np.array_split(np.arange(len(pairs)), PARTS)
@@ -121,9 +127,14 @@ def mounting_of(tracks: list[tuple[Places, Places]]) -> Mounting | None:
     sd = np.hypot(FLOOR_SD_PX, np.std(places, axis=0, ddof=1) / np.sqrt(PARTS))
     if sd[1] > MAX_SD_PX:
         return None
-    prior = np.asarray(PRIOR_SD_PX)
     right, down = place * prior**2 / (prior**2 + sd**2)
     return Mounting(float(right), float(down), float(sd[1]))
+
+
+def _looks_ahead(pairs: list[tuple[Places, Places]], place: NDArray[np.float64]) -> bool:
+    """Whether most corners move away from the direction of travel; behind, they move towards it."""
+    away = [float(np.median(((q - p) * (p - place)).sum(axis=1))) for p, q in pairs]
+    return float(np.median(away)) > 0.0
 
 
 def _straight(pairs: list[tuple[Places, Places]]) -> list[tuple[Places, Places]]:

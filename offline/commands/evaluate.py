@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from offline.training.evaluation import HeadScores
 
 
+CONTEXT_S = 120.0
+"""A stretch of video has its camera's motion from so much before and after it, as in a trip."""
+
+
 @click.command()
 @click.argument("model")
 @click.argument("data", type=click.Path(path_type=Path, exists=True))
@@ -66,8 +70,8 @@ def command(
     classifier = Classifier(folder, threads=threads)
     heads = {name: head.classes for name, head in classifier.heads.items()}
     if video is not None:
-        whole = [(0.0, float("inf"))]
-        sets = [read_video(video, data, heads, [(start_s, end_s)], {}, context=whole)]
+        around = [(max(start_s - CONTEXT_S, 0.0), end_s + CONTEXT_S)]
+        sets = [read_video(video, data, heads, [(start_s, end_s)], {}, context=around)]
     else:
         sets = evaluation.read_evaluation_data(data, heads, split, only)
     scores, probabilities = evaluation.evaluate(classifier, sets)

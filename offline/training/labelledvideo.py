@@ -66,10 +66,9 @@ def read_video(
         nearest = np.abs(label_t[None, :] - times[inside][:, None]).argmin(axis=1)
         near = np.abs(label_t[nearest] - times[inside]) < 0.03
         parts.append((stacks[near], nearest[near], inside[near]))
-    if parts:
-        stacks, rows, frames = (np.concatenate(column) for column in zip(*parts, strict=True))
-    else:
-        stacks, rows, frames = np.zeros((0, 1), np.int64), np.zeros(0, int), np.zeros(0, int)
+    if not parts:
+        raise InputError(f"{video}: no frame within {list(stretches)} s")
+    stacks, rows, frames = (np.concatenate(column) for column in zip(*parts, strict=True))
     targets, weights = {}, {}
     for head, classes in heads.items():
         names = [None if pd.isna(v) else str(v) for v in table[head].to_numpy()[rows]]

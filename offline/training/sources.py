@@ -222,7 +222,7 @@ def _along_drives(
         return stacks, codes
     key = "sequence" if "sequence" in table and table["sequence"].notna().any() else "source"
     drive = table[key].astype(str) if key in table else pd.Series("", index=table.index)
-    camera = table["camera"].astype(str) if "camera" in table else drive
+    camera = table["camera"].fillna(drive).astype(str) if "camera" in table else drive
     for _, of_camera in table.groupby(camera, sort=False):
         places, drives = [], []
         for _, rows in of_camera.groupby(drive.loc[of_camera.index], sort=False):

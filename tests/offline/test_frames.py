@@ -287,3 +287,21 @@ def test_the_pictures_that_the_network_sees_are_levelled(tmp_path: Path) -> None
 
 def source_index(source: FolderFrames, name: str) -> int:
     return next(frame.index for frame in source.frames() if frame.source == name)
+
+
+def test_a_drive_read_again_is_labelled_as_one_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for k in range(30):
+        still = cv2.resize(lamps.picture(6.0 * k, pitch_deg=-4.0)[3:93], (320, 180))
+        cv2.imwrite(str(tmp_path / f"drive_{k:02d}.png"), still)
+    (tmp_path / "drive_11.png").write_bytes(b"broken")
+    source, classifier = FolderFrames(tmp_path), Classifier(models.locate("road_scene"))
+    done: list[int] = []
+    kept = labelling.label_frames(source, classifier, progress=lambda n, _: done.append(n))
+    assert done == sorted(done)
+    assert done[-1] == source.count
+    monkeypatch.setattr(labelling, "KEPT", 0)
+    again = labelling.label_frames(source, classifier)
+    for head, p in kept.probabilities.items():
+        assert np.array_equal(p, again.probabilities[head], equal_nan=True)

@@ -88,13 +88,11 @@ def test_a_drive_of_hardly_a_picture_has_codes_all_the_same(count: int) -> None:
 
 def test_a_survey_finds_the_mounting_and_then_the_bend() -> None:
     running = motion.Survey()
-    yaw, places = 0.0, []
+    yaw = 0.0
     for k in range(70):
         yaw += 4.0 if 40 <= k < 50 else 0.0
-        heading = np.radians(yaw)
-        places.append(yaw)
         # A drive straight through the lamps whose camera turns to the left for a while.
-        running.add(picture(4.0 * k, -3.0, yaw if heading < 1.0 else 40.0), 0.5 * k, 4.0 * k)
+        running.add(picture(4.0 * k, -3.0, yaw), 0.5 * k, 4.0 * k)
     found = running.finish()
     assert found.mounting is not None
     assert found.mounting.down_px == pytest.approx(-6.6, abs=1.2)
@@ -110,6 +108,46 @@ def test_a_standing_vehicle_keeps_no_pictures_and_turns_nowhere() -> None:
     assert len(running._held) == 0
     assert running.finish().mounting is None
     assert motion.codes(np.zeros(5), [STILL] * 4).shape == (5, CODE_BYTES)
+
+
+def test_a_mounting_that_the_first_minutes_hide_is_found_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(motion, "HELD", 15)
+    running = motion.Survey()
+    driven_m = 0.0
+    for k in range(60):
+        # At first too fast for any pair to count.
+        driven_m += 18.0 if k < 10 else 4.0
+        running.add(picture(driven_m, -3.0), 0.5 * k, driven_m)
+    found = running.finish()
+    assert found.mounting is not None
+    assert found.mounting.down_px == pytest.approx(-6.6, abs=1.5)
+    assert found.codes.shape == (60, CODE_BYTES)
+
+
+@pytest.mark.parametrize("rate_hz", [2.0, 5.0, 10.0])
+def test_pictures_at_any_rate_are_surveyed_in_a_trips_steps(rate_hz: float) -> None:
+    running = motion.Survey()
+    for t_s in np.arange(0.0, 20.0, 1.0 / rate_hz):
+        running.add(picture(8.0 * t_s, -3.0), t_s, 8.0 * t_s)
+    found = running.finish()
+    assert found.mounting is not None
+    assert found.mounting.down_px == pytest.approx(-6.6, abs=1.5)
+    assert len(found.codes) == 20 * rate_hz
+    assert found.codes[:, 0].all()
+
+
+def test_what_is_learnt_is_what_is_scored() -> None:
+    t_s = np.arange(40) * 0.5
+    planes = np.stack([picture(10.0 * t, -3.0, 2.0 * max(t - 12.0, 0.0)) for t in t_s])
+    mounting, (learnt,) = motion.survey_recorded([motion.Drive(planes, t_s, 10.0 * t_s)])
+    running = motion.Survey()
+    for plane, t in zip(planes, t_s, strict=True):
+        running.add(plane, t, 10.0 * t)
+    scored = running.finish()
+    assert scored.mounting == mounting is not None
+    assert np.array_equal(scored.codes, learnt)
 
 
 def test_a_dense_recording_is_measured_in_a_trips_steps() -> None:

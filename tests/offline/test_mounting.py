@@ -74,3 +74,10 @@ def test_pairs_show_driving_and_are_spread_over_the_drive() -> None:
     assert np.array_equal(pairs[:, 1] - pairs[:, 0], np.ones(len(pairs), np.int64))
     assert mounting.useful_pairs(np.array([0.0, 5.0]), np.array([0.0, 8.0])).size == 0
     assert mounting.useful_pairs(np.array([0.0]), np.array([0.0])).shape == (0, 2)
+
+
+def test_a_camera_that_looks_aside_or_back_is_not_mounted_to_look_ahead() -> None:
+    assert mounting.mounting_of(tracks(yaw_deg=20.0)) is None
+    ahead = tracks()
+    assert mounting.mounting_of(ahead) is not None
+    assert mounting.mounting_of([(q, p) for p, q in ahead]) is None

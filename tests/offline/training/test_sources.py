@@ -130,6 +130,8 @@ def test_a_video_stretch_never_looks_beyond_itself(tmp_path: Path) -> None:
     assert first[4] == pytest.approx(120, abs=3)  # and never later than 3.0 s
     table = pd.read_csv(labels).assign(speed_mps=24.0)
     table.to_csv(labels, index=False)
+    with pytest.raises(InputError, match="no frame within"):
+        labelledvideo.read_video(video, labels, ROAD, [(90.0, 99.0)], {}, context=[(0.0, 99.0)])
     fast = labelledvideo.read_video(video, labels, ROAD, [(2.0, 4.9)], {}).pictures(np.array([0]))[
         0
     ]
@@ -170,6 +172,8 @@ def test_drives_with_one_camera_share_its_mounting(tmp_path: Path) -> None:
     table = pd.DataFrame(rows, columns=columns)
     apart = sources.read_pictures(table, tmp_path, ROAD, "labels.csv")
     shared = sources.read_pictures(table.assign(camera="van 7"), tmp_path, ROAD, "labels.csv")
+    blank = sources.read_pictures(table.assign(camera=None), tmp_path, ROAD, "labels.csv")
+    assert np.array_equal(blank.codes, apart.codes)
     levelled = motion.CODES.index("levelled")
     assert apart.codes is not None
     assert shared.codes is not None
