@@ -154,6 +154,7 @@ def shares(path: Path, folder: Path, figures: dict[str, float]) -> None:
         stacks = [stacked for _, stacked in chunks if len(stacked)]
         infer = core_seconds(lambda: [classifier.predict(one) for one in stacks])
         labelled: list[Any] = []
+        survey = max(0.0, core_seconds(lambda: labelling._motions(source, None)) - decode)
         whole = core_seconds(
             lambda: labelled.append(score_trip(path, classifier=classifier, policy=policy))
         )
@@ -161,13 +162,15 @@ def shares(path: Path, folder: Path, figures: dict[str, float]) -> None:
             lambda: stage(labelled[0], files, ((s.frame_index, s.jpeg) for s in trip.stills()))
         )
     read_only = core_seconds(lambda: [np.frombuffer(one, np.uint8).sum() for one in jpeg])
-    fusion = max(0.0, whole - decode - stack - infer)
-    total = decode + stack + infer + fusion + store
-    for name, value in (("decode", decode), ("preprocessing", stack), ("inference", infer),
+    fusion = max(0.0, whole - decode - survey - stack - infer)
+    total = decode + survey + stack + infer + fusion + store
+    for name, value in (("decode", decode), ("survey", survey), ("preprocessing", stack),
+                        ("inference", infer),
                         ("timeline_fusion_score", fusion), ("store", store)):  # fmt: skip
         figures[f"share_{name}"] = value / total
     count = len(frames)
     figures["decode_ms_per_frame"] = 1000 * decode / count
+    figures["survey_ms_per_frame"] = 1000 * survey / count
     figures["inference_ms_per_frame"] = 1000 * infer / count
     # Were nothing but the network, or nothing but the decoder, to run.
     figures["of_inference_limit"] = infer / total

@@ -7,6 +7,8 @@ from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 
+import cv2
+
 from offline.classifier import Classifier
 from offline.errors import InputError, StoreError
 from offline.eventstills import stills_of
@@ -60,6 +62,8 @@ def score_task(task: ScoreTask) -> StagedResult:
     TripError, InputError, ModelError, PolicyError, StoreError
         As the steps do; also `InputError` where the trip's clock is plainly wrong.
     """
+    # A worker is one core, and on pictures this small OpenCV's threads cost more than they help.
+    cv2.setNumThreads(1)
     recover(task.trip_path)
     with Trip.open(task.trip_path) as trip:
         policy = _policy(task.policy, trip.info.vehicle_class)

@@ -22,12 +22,12 @@ def stacks() -> np.ndarray:
 
 
 def compare(ours: dict[str, np.ndarray], others: dict[str, np.ndarray]) -> None:
-    """At most 4 of the output's 256 steps apart: kernels round in different places."""
+    """At most 6 of the output's 256 steps apart on noise: kernels round in different places."""
     assert ours.keys() == others.keys()
     for name in ours:
         step = np.unique(np.abs(np.diff(np.sort(ours[name].ravel()))))
         smallest = step[step > 1e-6].min()
-        assert np.abs(ours[name] - others[name]).max() <= 4 * smallest + 1e-6
+        assert np.abs(ours[name] - others[name]).max() <= 6 * smallest + 1e-6
 
 
 def test_auto_takes_litert() -> None:
