@@ -17,8 +17,8 @@ import cv2
 import numpy as np
 
 
-def truth_of(seed: int, road: int) -> tuple[float, float, float]:
-    """Where the direction of travel lies on the plane, right and down, and the field of view."""
+def truth_of(seed: int, road: int) -> tuple[float, float]:
+    """Where the direction of travel lies on the plane: pixels right and down of its middle."""
     from offline.corners import focal_px
     from offline.training.synth import drawn
 
@@ -27,7 +27,7 @@ def truth_of(seed: int, road: int) -> tuple[float, float, float]:
     right, down = (
         focal_px(fov_deg) * float(np.tan(angle)) for angle in (mounting.yaw_rad, mounting.pitch_rad)
     )
-    return right, down, fov_deg
+    return right, down
 
 
 def measure(folder: Path, count: int) -> dict[str, float]:
@@ -47,7 +47,7 @@ def measure(folder: Path, count: int) -> dict[str, float]:
     cpu_s, pictures = 0.0, 0
     for number, file in roads:
         road = synth.read_road(file)
-        right, down, _ = truth_of(seed, number)
+        right, down = truth_of(seed, number)
         drive = motion.Drive(road.planes, road.t_s, synth.driven_m(road.speed_mps))
         began = time.process_time()
         mounting, (codes,) = motion.survey_recorded([drive])

@@ -23,8 +23,8 @@ CHUNK: Final = 64
 """Frames given to the network at a time: enough to make the overhead vanish, few enough that
 the next pictures are decoded meanwhile."""
 KEPT: Final = 3600
-"""Longest drive, in labels, whose planes stay in memory between survey and network: half an hour of
-two stills a second, 55 MB."""
+"""Longest drive, in pictures, whose planes stay in memory between survey and network: half an hour
+of two stills a second, 55 MB."""
 Progress = Callable[[int, int], None]
 """Called with the number of frames labelled so far and the number there are."""
 
@@ -64,8 +64,7 @@ def label_frames(
     seen: list[Frame] = []
     parts: dict[str, list[NDArray[np.float32]]] = {name: [] for name in classifier.heads}
     done = 0
-    kept: list[Frame] | None = [] if source.count <= KEPT else None
-    motions = _motions(source, progress, kept)
+    motions, kept = _motions(source, progress)
     again = source.frames() if kept is None else iter(kept)
     ahead = frames.read_ahead(_levelled(again, motions), depth=CHUNK)
     for wanted, stacks in _stacked(ahead, source.odometer):
@@ -113,9 +112,10 @@ class _SequenceMotion:
 
 
 def _motions(
-    source: FrameSource, progress: Progress | None, kept: list[Frame] | None = None
-) -> dict[str, _SequenceMotion]:
-    """Survey every sequence of a source, keeping its frames in `kept` if that is given."""
+    source: FrameSource, progress: Progress | None
+) -> tuple[dict[str, _SequenceMotion], list[Frame] | None]:
+    """Survey every sequence of a source; also its frames, None where they are too many."""
+    kept: list[Frame] | None = []
     odometer = source.odometer or Odometer([], [])
     found: dict[str, _SequenceMotion] = {}
     survey, indices, sequence = Survey(), list[int](), ""
@@ -130,6 +130,8 @@ def _motions(
     for frame in frames.read_ahead(source.frames(), depth=CHUNK):
         if kept is not None:
             kept.append(frame)
+            # Pictures are counted, not labels: a low rate of labels needs many pictures a label.
+            kept = kept if len(kept) <= KEPT else None
         if frame.sequence != sequence:
             if indices:
                 close()
@@ -143,7 +145,7 @@ def _motions(
             progress(seen // 2, source.count)
     if indices:
         close()
-    return found
+    return found, kept
 
 
 def _levelled(items: Iterator[Frame], motions: dict[str, _SequenceMotion]) -> Iterator[Frame]:

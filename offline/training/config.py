@@ -161,7 +161,7 @@ class TrainingConfig(_Strict):
         default=0.3, ge=0, description="Weight of grade, heading, curvature and horizon targets."
     )
     single_frame: bool = Field(
-        default=False, description="Show the labelled frame alone, no motion."
+        default=False, description="Show the labelled frame alone, not its stack."
     )
     validate_every: int = Field(default=500, gt=0)
     patience: int = Field(default=8, gt=0, description="Validations without gain that end a stage.")

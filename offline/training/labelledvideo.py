@@ -41,14 +41,13 @@ def read_video(
     missing = [head for head in heads if head not in table]
     if missing:
         raise InputError(f"{labels}: no column {missing[0]}: one column a head is needed")
-    times, planes = video_planes(video, context or stretches)
+    context = context or stretches
+    times, planes = video_planes(video, context)
     label_t = table["t_s"].to_numpy(float)
     driven_m = times * preprocessing.ASSUMED_SPEED_MPS
     if "speed_mps" in table:
         driven_m = Odometer(label_t * 1e9, table["speed_mps"].to_numpy(float)).driven_m(times * 1e9)
-    drives = [
-        np.flatnonzero((times >= start) & (times <= end)) for start, end in context or stretches
-    ]
+    drives = [np.flatnonzero((times >= start) & (times <= end)) for start, end in context]
     mounting, found = motion.survey_recorded(
         [motion.Drive(planes[rows], times[rows], driven_m[rows]) for rows in drives]
     )

@@ -273,7 +273,9 @@ def test_the_pictures_that_the_network_sees_are_levelled(tmp_path: Path) -> None
         cv2.imwrite(str(tmp_path / f"drive_{k:02d}.png"), still)
     cv2.imwrite(str(tmp_path / "alone.png"), still)
     source = FolderFrames(tmp_path)
-    motions = labelling._motions(source, None)
+    motions, kept = labelling._motions(source, None)
+    assert kept is not None
+    assert len(kept) == 41
     mounting = motions["drive_"].mounting
     assert mounting is not None
     assert mounting.down_px == pytest.approx(-8.8, abs=1.5)
@@ -301,7 +303,8 @@ def test_a_drive_read_again_is_labelled_as_one_kept(
     kept = labelling.label_frames(source, classifier, progress=lambda n, _: done.append(n))
     assert done == sorted(done)
     assert done[-1] == source.count
-    monkeypatch.setattr(labelling, "KEPT", 0)
+    monkeypatch.setattr(labelling, "KEPT", 5)
+    assert labelling._motions(source, None)[1] is None
     again = labelling.label_frames(source, classifier)
     for head, p in kept.probabilities.items():
         assert np.array_equal(p, again.probabilities[head], equal_nan=True)

@@ -20,7 +20,8 @@ def column(codes: np.ndarray, name: str) -> np.ndarray:
 
 
 def turns(pitch_deg: np.ndarray, yaw_deg: np.ndarray) -> list[Rotation | None]:
-    return [Rotation(float(p), float(y), 0.05, 0.05) for p, y in zip(pitch_deg, yaw_deg)]  # noqa: B905
+    both = zip(pitch_deg, yaw_deg, strict=True)
+    return [Rotation(float(pitch), float(yaw), 0.05, 0.05) for pitch, yaw in both]
 
 
 def test_a_code_is_a_byte_of_the_networks_input() -> None:
