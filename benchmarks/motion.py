@@ -23,15 +23,13 @@ def truth_of(seed: int, road: int) -> tuple[float, float]:
     from offline.training.synth import drawn
 
     mounting = drawn(seed, road)[1].mounting
-    fov_deg = float(np.degrees(mounting.horizontal_fov_rad))
-    right, down = (
-        focal_px(fov_deg) * float(np.tan(angle)) for angle in (mounting.yaw_rad, mounting.pitch_rad)
-    )
+    focal = focal_px(float(np.degrees(mounting.horizontal_fov_rad)))
+    right, down = (focal * float(np.tan(angle)) for angle in (mounting.yaw_rad, mounting.pitch_rad))
     return right, down
 
 
-def measure(folder: Path, count: int) -> dict[str, float]:
-    """Survey `count` roads of a synthetic set."""
+def measure(folder: Path, count: int, *, told: bool) -> dict[str, float]:
+    """Survey `count` roads of a synthetic set, told the camera's field of view or not."""
     from offline import motion
     from offline.corners import track
     from offline.rotation import rotation
@@ -50,7 +48,8 @@ def measure(folder: Path, count: int) -> dict[str, float]:
         right, down = truth_of(seed, number)
         drive = motion.Drive(road.planes, road.t_s, synth.driven_m(road.speed_mps))
         began = time.process_time()
-        mounting, (codes,) = motion.survey_recorded([drive])
+        fov_deg = synth.told_fov_deg(seed, number, road.horizontal_fov_deg) if told else None
+        mounting, (codes,) = motion.survey_recorded([drive], fov_deg)
         cpu_s += time.process_time() - began
         pictures += road.t_s.size
         straight.append((right, down))
@@ -60,7 +59,9 @@ def measure(folder: Path, count: int) -> dict[str, float]:
         off.append((mounting.right_px - right, mounting.down_px - down))
         rises = np.diff(road.camera_pitch_deg)
         for k in np.flatnonzero(road.speed_mps[:-1] > 1.0):
-            tracked = track(road.planes[k], road.planes[k + 1])
+            tracked = track(
+                road.planes[k], road.planes[k + 1], drive.driven_m[k + 1] - drive.driven_m[k]
+            )
             turn = None if tracked is None else rotation(tracked, mounting)
             pitch.append((rises[k], np.nan if turn is None else turn.pitch_deg))
         known = codes[:, column["heading_known"]] > 200
@@ -102,11 +103,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--set", type=Path, default=Path("~/.cache/gradewise/synth").expanduser(),
                         help="synthetic set (default: %(default)s)")  # fmt: skip
+    parser.add_argument("--untold", action="store_true",
+                        help="as if nobody had told the camera's field of view")  # fmt: skip
     parser.add_argument("--quick", action="store_true", help="5 roads instead of 100")
     parser.add_argument("--json", type=Path, help="write the figures here")
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
-    figures = measure(arguments.set, 5 if arguments.quick else 100)
+    figures = measure(arguments.set, 5 if arguments.quick else 100, told=not arguments.untold)
     print(f"{'figure':<28}{'measured':>10}{'without':>10}")
     for name, value in figures.items():
         if not name.endswith("_baseline"):

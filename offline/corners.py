@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 import cv2
@@ -11,18 +12,22 @@ from numpy.typing import NDArray
 from offline.preprocessing import PADDING_ROWS, PLANE_HEIGHT, PLANE_WIDTH, Image
 
 MOST: Final = 100
-"""Of three times as many, and wider windows, turns are no more exact (0.19 degrees) and take twice
+"""Of three times as many, and wider windows, turns are no more exact (0.1 degrees) and take twice
 the time (measured on rendered roads)."""
-FEWEST: Final = 10
+FEWEST: Final = 6
+FEW: Final = 30
+"""With fewer a shift of the whole picture is looked for."""
+LEAST_SHIFT_PX: Final = 5.0
 WINDOW_PX: Final = (9, 9)
 LEVELS: Final = 3
 """Pyramid levels above the plane: shifts of some 40 pixels are found, a turn at a junction."""
 RETURN_PX: Final = 0.5
 """A corner tracked there and back again must come out where it began."""
+_WINDOW: Final = cv2.createHanningWindow((PLANE_WIDTH, PLANE_HEIGHT), cv2.CV_32F)
 MIDDLE_PX: Final = ((PLANE_WIDTH - 1) / 2.0, (PLANE_HEIGHT - 1) / 2.0)
-ASSUMED_FOV_DEG: Final = 65.0
-"""Horizontal field of view where nobody has told: angles are then off by the ratio of the focal
-lengths, places of the focus of expansion hardly."""
+STANDARD_FOV_DEG: Final = 65.0
+"""Horizontal field of view that pictures are brought to, and that of a camera nobody has told of:
+angles are then off by the ratio of the focal lengths, places of the focus of expansion hardly."""
 
 TURN_SD_DEG: Final = (3.0, 15.0, 2.0)
 """Pitch, yaw and roll between two pictures of a vehicle, half a second apart."""
@@ -30,35 +35,87 @@ SCALES_PX: Final = (8.0, 4.0, 2.0, 1.0, 0.6, 0.4, 0.4, 0.4)
 """Residuals beyond these weigh little, pass by pass (graduated non-convexity; Geman-McClure
 weights): other vehicles and mistracked corners drop out."""
 
+REAR_AXLE_M: Final = 1.7
+"""Of a car, behind its camera. Only the rear axle does not slide sideways: in a bend the camera
+moves towards the inside of where it looks."""
+MOST_SLIP: Final = 0.35
+"""Tangent of the angle."""
+
 Places = NDArray[np.float64]
 
 
-def focal_px(fov_deg: float = ASSUMED_FOV_DEG) -> float:
+@dataclass(frozen=True)
+class Tracked:
+    """Corners that two pictures show.
+
+    Attributes
+    ----------
+    before, after : ndarray, shape (n, 2)
+        Pixels right of and below the middle of the plane.
+    driven_m : float
+        Between the pictures.
+    """
+
+    before: Places
+    after: Places
+    driven_m: float
+
+    def slip(self, yaw_rad: float) -> float:
+        """How far right of the camera's heading it moved, as a tangent, while it turned left."""
+        if self.driven_m <= 0.0:
+            return 0.0
+        return float(np.clip(-REAR_AXLE_M * yaw_rad / self.driven_m, -MOST_SLIP, MOST_SLIP))
+
+
+def focal_px(fov_deg: float = STANDARD_FOV_DEG) -> float:
     """Focal length in pixels of the plane."""
     return float(PLANE_WIDTH / 2.0 / np.tan(np.radians(fov_deg / 2.0)))
 
 
-def track(before: Image, after: Image) -> tuple[Places, Places] | None:
+def track(before: Image, after: Image, driven_m: float) -> Tracked | None:
     """Corners that both pictures show (Shi and Tomasi 1994; Lucas and Kanade 1981).
 
     Parameters
     ----------
     before, after : ndarray of uint8, shape (96, 160)
+    driven_m : float
 
     Returns
     -------
-    tuple of ndarray, shape (n, 2), or None
-        Pixels right of and below the middle of the plane; None for fewer than `FEWEST`.
+    Tracked or None
+        None for fewer than `FEWEST`.
     """
     corners = cv2.goodFeaturesToTrack(before, MOST, 0.005, 4, blockSize=3)
     if corners is None or len(corners) < FEWEST:
         return None
+    p, q, kept = _followed(before, after, corners, 0.0)
+    if np.count_nonzero(kept) < FEW:
+        # A turn at a junction moves pictures farther than the pyramid reaches.
+        (shift_px, _), _ = cv2.phaseCorrelate(
+            before.astype(np.float32), after.astype(np.float32), _WINDOW
+        )
+        if abs(shift_px) > LEAST_SHIFT_PX:
+            shifted = _followed(before, after, corners, shift_px)
+            if np.count_nonzero(shifted[2]) > np.count_nonzero(kept):
+                p, q, kept = shifted
+    if np.count_nonzero(kept) < FEWEST:
+        return None
+    return Tracked(p[kept] - MIDDLE_PX, q[kept] - MIDDLE_PX, driven_m)
+
+
+def _followed(
+    before: Image, after: Image, corners: cv2.typing.MatLike, shift_px: float
+) -> tuple[Places, Places, NDArray[np.bool_]]:
+    """Follow corners from about where a shift to the right puts them; which of them are sure."""
+    shift = np.array([shift_px, 0.0], np.float32)
     there, found, _ = cv2.calcOpticalFlowPyrLK(
-        before, after, corners, np.empty_like(corners), winSize=WINDOW_PX, maxLevel=LEVELS
-    )
+        before, after, corners, corners + shift, winSize=WINDOW_PX, maxLevel=LEVELS,
+        flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
+    )  # fmt: skip
     back, found_back, _ = cv2.calcOpticalFlowPyrLK(
-        after, before, there, np.empty_like(corners), winSize=WINDOW_PX, maxLevel=LEVELS
-    )
+        after, before, there, there - shift, winSize=WINDOW_PX, maxLevel=LEVELS,
+        flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
+    )  # fmt: skip
     p, q, r = (each[:, 0].astype(np.float64) for each in (corners, there, back))
     kept = (found[:, 0] == 1) & (found_back[:, 0] == 1)
     kept &= np.linalg.norm(p - r, axis=1) < RETURN_PX
@@ -67,12 +124,10 @@ def track(before: Image, after: Image) -> tuple[Places, Places] | None:
     high = (PLANE_WIDTH - 3.0, PLANE_HEIGHT - PADDING_ROWS - 3.0)
     for each in (p, q):
         kept &= np.all((each > low) & (each < high), axis=1)
-    if np.count_nonzero(kept) < FEWEST:
-        return None
-    return p[kept] - MIDDLE_PX, q[kept] - MIDDLE_PX
+    return p, q, kept
 
 
-def motion_field(places: Places) -> NDArray[np.float64]:
+def motion_field(places: Places, focal_px: float) -> NDArray[np.float64]:
     """Pixels to the right and down that a radian of pitch, yaw and roll moves points.
 
     The rotational part of the motion field of Longuet-Higgins and Prazdny (1980): pitch upward, yaw
@@ -81,13 +136,13 @@ def motion_field(places: Places) -> NDArray[np.float64]:
     Parameters
     ----------
     places : ndarray, shape (n, 2)
+    focal_px : float
 
     Returns
     -------
     ndarray, shape (n, 2, 3)
     """
-    focal = focal_px()
     x, y = places.T
-    right = np.stack([x * y / focal, focal + x * x / focal, -y], axis=1)
-    down = np.stack([focal + y * y / focal, x * y / focal, x], axis=1)
+    right = np.stack([x * y / focal_px, focal_px + x * x / focal_px, -y], axis=1)
+    down = np.stack([focal_px + y * y / focal_px, x * y / focal_px, x], axis=1)
     return np.stack([right, down], axis=1)

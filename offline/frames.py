@@ -67,11 +67,14 @@ class FrameSource(Protocol):
         What `t_ns` is counted from when it is shown as seconds.
     odometer : Odometer or None
         Distance driven at `t_ns`; None where the pictures came without a speed.
+    fov_deg : float or None
+        Horizontal field of view of the planes; None where nobody told.
     """
 
     count: int
     start_ns: int
     odometer: Odometer | None
+    fov_deg: float | None
 
     def frames(self) -> Iterator[Frame]: ...
 
@@ -84,6 +87,7 @@ class StillsOfTrip:
         self.count = sum(1 for _ in trip.stills())
         self.start_ns = start_of_trip_ns(trip)
         self.odometer: Odometer | None = Odometer.of_trip(trip)
+        self.fov_deg = trip.info.fov_deg
 
     def frames(self) -> Iterator[Frame]:
         name = self._trip.path.name
@@ -101,6 +105,8 @@ class VideoFrames:
         Labels a second. Below 2 more pictures are read, so that stacks are complete.
     sequence : str, optional
         Name of the drive it belongs to; the file's own by default.
+    fov_deg : float, optional
+        Horizontal field of view of the middle 16:9 of the pictures.
     rows : Frames, optional
         For a segment of a trip: what the trip knows of its frames. Pictures without a row are
         left out.
@@ -117,6 +123,7 @@ class VideoFrames:
         *,
         rate_hz: float = DEFAULT_RATE_HZ,
         sequence: str = "",
+        fov_deg: float | None = None,
         rows: Frames | None = None,
     ) -> None:
         self._sequence = sequence or path.name
@@ -140,6 +147,7 @@ class VideoFrames:
         self.count = int(self._wanted.sum())
         self.start_ns = 0
         self.odometer: Odometer | None = None
+        self.fov_deg = fov_deg
 
     def frames(self) -> Iterator[Frame]:
         pictures = video.pictures(self._index, self._positions)
@@ -172,6 +180,7 @@ class VideoOfTrip:
         self.count = sum(segment.count for segment in self._segments)
         self.start_ns = start_of_trip_ns(trip)
         self.odometer: Odometer | None = Odometer.of_trip(trip)
+        self.fov_deg = trip.info.fov_deg
 
     def frames(self) -> Iterator[Frame]:
         for segment in self._segments:
@@ -190,7 +199,9 @@ class FolderFrames:
         The folder holds no picture file.
     """
 
-    def __init__(self, folder: Path, *, rate_hz: float = DEFAULT_RATE_HZ) -> None:
+    def __init__(
+        self, folder: Path, *, rate_hz: float = DEFAULT_RATE_HZ, fov_deg: float | None = None
+    ) -> None:
         self._rate_hz = rate_hz
         self._files = sorted(
             (path for path in folder.iterdir() if path.suffix.lower() in STILL_SUFFIXES),
@@ -203,6 +214,7 @@ class FolderFrames:
         self.count = len(self._files)
         self.start_ns = 0
         self.odometer: Odometer | None = None
+        self.fov_deg = fov_deg
 
     def frames(self) -> Iterator[Frame]:
         position_in: dict[str, int] = {}

@@ -118,7 +118,7 @@ def _motions(
     kept: list[Frame] | None = []
     odometer = source.odometer or Odometer([], [])
     found: dict[str, _SequenceMotion] = {}
-    survey, indices, sequence = Survey(), list[int](), ""
+    survey, indices, sequence = Survey(source.fov_deg), list[int](), ""
 
     def close() -> None:
         motion = survey.finish()
@@ -135,7 +135,7 @@ def _motions(
         if frame.sequence != sequence:
             if indices:
                 close()
-            survey, indices, sequence = Survey(), [], frame.sequence
+            survey, indices, sequence = Survey(source.fov_deg), [], frame.sequence
         if frame.plane is not None:
             (driven_m,) = odometer.driven_m([frame.t_ns])
             survey.add(frame.plane, frame.t_ns / 1e9, float(driven_m))

@@ -1,57 +1,50 @@
 """What the pictures of one drive say of the camera's own motion, coded for the network.
 
 The camera's turning between pictures, summed over the road, is how the road turns and how it rises
-and falls. The yaw gives the heading's change. The pitch gives the grade up to a constant and a
-drift: steps are summed by a smoother that pulls the grade to level over a correlation length, once
-over a hill's and once over a valley's (an Ornstein-Uhlenbeck prior over distance; Rasmussen and
-Williams, "Gaussian processes for machine learning", 2006, B.2.1). Absolute slopes the network must
-see; that a road begins to climb or ceases to, it is told here.
+and falls: the yaw gives the heading's change, the pitch the grade up to a drift
+(`offline.roadpitch`). Absolute slopes the network must see; that a road begins to climb or ceases
+to, it is told here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import solveh_banded
 
 from offline import mounting as mountings
-from offline.corners import Places, track
+from offline.corners import Tracked, track
 from offline.mounting import Mounting
 from offline.preprocessing import STILLS_HZ, Image, recorded_phases
+from offline.roadpitch import STANDING_M, road_pitch
 from offline.roadscene import HEADING_WINDOW_M, LOOK_AHEAD_M
 from offline.rotation import STILL, Rotation, rotation
 
 CODES: Final = ("levelled", "heading_known", "heading", "curvature", "peak_curvature",
                 "slope_known", "near_grade", "far_grade", "grade_change")  # fmt: skip
-"""One byte each a frame, all 0 where the mounting is not known. Where it is, the shares (in 1/255)
-say how much of the road was measured; signed ones are 128 for nothing."""
+"""One byte each a frame, all 0 where the mounting is not known. Where it is, the first says whether
+the field of view is known too, the shares (in 1/255) how much of the road was measured; signed ones
+are 128 for nothing."""
 SIGNED: Final = {"heading": 1.0, "curvature": 1000.0, "near_grade": 8.0, "far_grade": 8.0,
                  "grade_change": 16.0}  # fmt: skip
 """Steps of a byte per degree, 1/m, percent."""
+FOV_UNKNOWN: Final = 128
+"""First byte of a levelled frame whose camera's field of view nobody told; else 255."""
 PEAK_CODE: Final = 2000.0
 """Steps of a byte per 1/m."""
 MIRRORED: Final = ("heading", "curvature")
 HILL_M: Final = 60.0
 VALLEY_M: Final = 300.0
-GRADE_SD_DEG: Final = 2.1
-"""Spread of grades on hilly roads, 3.7 %."""
-STEP_SD_DEG: Final = 0.15
-SD_FACTOR: Final = 3.0
-"""Of a rotation's own standard deviation (measured on rendered roads)."""
-SCALE_SD: Final = 0.15
-"""Share of a step that is unknown because the field of view is."""
-TAIL: Final = 4.0
-"""Degrees of freedom of a step's error (Student's t): a passing lorry must not make a hill."""
-STANDING_M: Final = 0.05
 LEAST_APART_S: Final = 0.9 / STILLS_HZ
 HELD: Final = 2400
 """Steps of a driving vehicle whose corners are kept until the mounting is known: 20 minutes, 12 MB
 as a rule."""
 CURVATURE_M: Final = 6.0
+LOST_M: Final = 20.0
+"""A turn is filled in over no more than this."""
 NEARBY_M: Final = 100.0
 
 Array = NDArray[np.float64]
@@ -80,18 +73,19 @@ class Survey:
 
     Parameters
     ----------
-    mounting : Mounting, optional
-        Where it is known already.
+    fov_deg : float, optional
+        Horizontal field of view of the camera's planes, where it is known.
     """
 
-    def __init__(self, mounting: Mounting | None = None) -> None:
-        self._mounting = mounting
-        self._sought = mounting is not None
+    def __init__(self, fov_deg: float | None = None) -> None:
+        self._fov_deg = fov_deg
+        self._mounting: Mounting | None = None
+        self._sought = False
         self._step_of: list[int] = []
         self._t_s: list[float] = []
         self._driven_m: list[float] = []
-        self._steps: list[Rotation | None] = []
-        self._held: dict[int, tuple[Places, Places]] = {}
+        self._steps: list[Rotation | Tracked | None] = []
+        self._waiting = 0
         self._last: Image | None = None
 
     def add(self, plane: Image, t_s: float, driven_m: float) -> None:
@@ -101,44 +95,83 @@ class Survey:
             return
         self._step_of.append(len(self._t_s))
         if self._last is not None:
-            step: Rotation | None = None
-            near = t_s - self._t_s[-1] <= mountings.MAX_APART_S
-            if driven_m - self._driven_m[-1] < STANDING_M:
+            step: Rotation | Tracked | None = None
+            apart_m = driven_m - self._driven_m[-1]
+            if apart_m < STANDING_M:
                 step = STILL
-            elif near and (self._mounting is not None or not self._sought):
-                tracked = track(self._last, plane)
-                if tracked is not None and self._mounting is not None:
-                    step = rotation(tracked, self._mounting)
-                elif tracked is not None:
-                    self._held[len(self._steps)] = tracked
+            elif t_s - self._t_s[-1] <= mountings.MAX_APART_S and not self._given_up:
+                step = track(self._last, plane, apart_m)
+            if isinstance(step, Tracked) and self._mounting is not None:
+                step = rotation(step, self._mounting)
+            self._waiting += isinstance(step, Tracked)
             self._steps.append(step)
         self._t_s.append(t_s)
         self._driven_m.append(driven_m)
         self._last = plane
-        if len(self._held) >= HELD:
-            self._settle()
+        if self._waiting >= HELD:
+            settle([self], self._fov_deg)
             # A mounting that twenty minutes did not show may be shown by what follows.
             self._sought = self._mounting is not None
+
+    @property
+    def _given_up(self) -> bool:
+        return self._sought and self._mounting is None
 
     def finish(self) -> Motion:
         """The motion of all pictures added."""
         if not self._sought:
-            self._settle()
+            settle([self], self._fov_deg)
         if self._mounting is None or not self._t_s:
             return Motion(None, np.zeros((len(self._step_of), len(CODES)), np.uint8))
-        found = codes(np.asarray(self._driven_m), self._steps)
+        found = codes(np.asarray(self._t_s), np.asarray(self._driven_m), self._turns)
+        if self._fov_deg is None:
+            found[:, CODES.index("levelled")] = FOV_UNKNOWN
         return Motion(self._mounting, found[np.asarray(self._step_of)])
 
-    def _settle(self) -> None:
-        """Find the mounting and measure what waited for it."""
-        self._sought = True
+    @property
+    def _turns(self) -> list[Rotation | None]:
+        return [None if isinstance(step, Tracked) else step for step in self._steps]
+
+    def useful(self) -> list[Tracked]:
+        """Pairs of pictures that may show the mounting."""
         pairs = mountings.useful_pairs(np.asarray(self._t_s), np.asarray(self._driven_m))
-        useful = [self._held[first] for first in pairs[:, 0].tolist() if first in self._held]
-        self._mounting = mountings.mounting_of(useful)
-        if self._mounting is not None:
-            for index, tracked in self._held.items():
-                self._steps[index] = rotation(tracked, self._mounting)
-        self._held.clear()
+        steps = [self._steps[first] for first in pairs[:, 0].tolist()]
+        return [step for step in steps if isinstance(step, Tracked)]
+
+    def turned(self, mounting: Mounting | None) -> list[Rotation | None]:
+        """Turns between pictures as a mounting tells them."""
+        return [
+            (None if mounting is None else rotation(step, mounting))
+            if isinstance(step, Tracked)
+            else step
+            for step in self._steps
+        ]
+
+    def lower_px(self, mounting: Mounting) -> float:
+        """How much lower than taken the direction of travel lies, as the road passed tells."""
+        t_s, driven_m = np.asarray(self._t_s), np.asarray(self._driven_m)
+        return float(road_pitch(t_s, driven_m, self.turned(mounting), HILL_M).lasting[0])
+
+    def settle(self, mounting: Mounting | None) -> None:
+        """Measure what waited for the mounting."""
+        self._mounting, self._sought = mounting, True
+        self._steps = list(self.turned(mounting))
+        self._waiting = 0
+
+
+def settle(surveys: Sequence[Survey], fov_deg: float | None) -> Mounting | None:
+    """Find the mounting of one camera from surveys with it, and have them go on with it."""
+    tracks = [pair for each in surveys for pair in each.useful()]
+    if len(tracks) > mountings.MAX_PAIRS:
+        spread = np.linspace(0, len(tracks) - 1, mountings.MAX_PAIRS).astype(np.int64)
+        tracks = [tracks[k] for k in spread]
+    mounting = mountings.mounting_of(tracks, fov_deg)
+    if mounting is not None:
+        lower = float(np.mean([each.lower_px(mounting) for each in surveys if each.useful()]))
+        mounting = replace(mounting, down_px=mounting.down_px + lower)
+    for each in surveys:
+        each.settle(mounting)
+    return mounting
 
 
 @dataclass(frozen=True)
@@ -156,53 +189,47 @@ class Drive:
     driven_m: Array
 
 
-def survey(drive: Drive, mounting: Mounting) -> NDArray[np.uint8]:
-    """Codes of a drive whose pictures are all at hand and whose camera's mounting is known."""
-    running = Survey(mounting)
-    for plane, t, s in zip(drive.planes, drive.t_s, drive.driven_m, strict=True):
-        running.add(plane, float(t), float(s))
-    return running.finish().codes
-
-
-def survey_recorded(drives: Sequence[Drive]) -> tuple[Mounting | None, list[NDArray[np.uint8]]]:
+def survey_recorded(
+    drives: Sequence[Drive], fov_deg: float | None = None
+) -> tuple[Mounting | None, list[NDArray[np.uint8]]]:
     """Measure the motion along drives with one camera, whose pictures may be denser than a trip's.
 
     Steps are those of a trip's pictures (`preprocessing.recorded_phases`), so that what is learnt
     and measured is what is scored; the mounting, which a trip of some minutes shows better than a
     short stretch, is taken from all.
 
+    Parameters
+    ----------
+    fov_deg : float, optional
+        Horizontal field of view of the planes, where it is known.
+
     Returns
     -------
     tuple of Mounting or None and list of ndarray of uint8, shape (n, len(CODES))
         One array a drive; all zero without a mounting.
     """
-    phases = [recorded_phases(drive.t_s) for drive in drives]
-    pairs = [
-        (drive, *rows[pair])
-        for drive, each in zip(drives, phases, strict=True)
-        for rows in each
-        for pair in mountings.useful_pairs(drive.t_s[rows], drive.driven_m[rows])
+    parts = [
+        (k, rows, Survey(fov_deg))
+        for k, drive in enumerate(drives)
+        for rows in recorded_phases(drive.t_s)
     ]
-    if len(pairs) > mountings.MAX_PAIRS:
-        spread = np.linspace(0, len(pairs) - 1, mountings.MAX_PAIRS).astype(np.int64)
-        pairs = [pairs[k] for k in spread]
-    tracks = (track(drive.planes[first], drive.planes[second]) for drive, first, second in pairs)
-    mounting = mountings.mounting_of([each for each in tracks if each is not None])
+    for k, rows, survey in parts:
+        for row in rows.tolist():
+            drive = drives[k]
+            survey.add(drive.planes[row], float(drive.t_s[row]), float(drive.driven_m[row]))
+    mounting = settle([survey for _, _, survey in parts], fov_deg)
     found = [np.zeros((drive.t_s.size, len(CODES)), np.uint8) for drive in drives]
-    if mounting is not None:
-        for drive, each, result in zip(drives, phases, found, strict=True):
-            for rows in each:
-                one = Drive(drive.planes[rows], drive.t_s[rows], drive.driven_m[rows])
-                result[rows] = survey(one, mounting)
+    for k, rows, survey in parts:
+        found[k][rows] = survey.finish().codes
     return mounting, found
 
 
-def codes(driven_m: Array, steps: list[Rotation | None]) -> NDArray[np.uint8]:
+def codes(t_s: Array, driven_m: Array, steps: list[Rotation | None]) -> NDArray[np.uint8]:
     """Code the turns between pictures.
 
     Parameters
     ----------
-    driven_m : ndarray, shape (n,)
+    t_s, driven_m : ndarray, shape (n,)
     steps : list of Rotation or None, length n - 1
         None where a turn could not be measured.
 
@@ -213,10 +240,14 @@ def codes(driven_m: Array, steps: list[Rotation | None]) -> NDArray[np.uint8]:
     s = np.asarray(driven_m, np.float64)
     apart = np.diff(s)
     known = np.array([step is not None for step in steps], np.bool_)
-    pitch, yaw, sd = (
-        np.array([getattr(step, name) if step is not None else 0.0 for step in steps])
-        for name in ("pitch_deg", "yaw_deg", "pitch_sd_deg")
-    )
+    yaw = np.array([step.yaw_deg if step is not None else 0.0 for step in steps])
+    # Where a turn was lost the road goes on as measured before and after.
+    bent = np.flatnonzero(known & (apart >= STANDING_M))
+    if bent.size:
+        lost = np.flatnonzero(~known)
+        bend = np.interp(s[lost] + apart[lost] / 2.0, s[bent] + apart[bent] / 2.0,
+                         yaw[bent] / apart[bent], left=0.0, right=0.0)  # fmt: skip
+        yaw[lost] = bend * np.minimum(apart[lost], LOST_M)
     heading = np.concatenate([[0.0], np.cumsum(yaw)])
     known_m = np.concatenate([[0.0], np.cumsum(apart * known)])
     end = s + HEADING_WINDOW_M
@@ -229,11 +260,10 @@ def codes(driven_m: Array, steps: list[Rotation | None]) -> NDArray[np.uint8]:
     arcs = np.interp(places + CURVATURE_M, s, heading) - np.interp(places, s, heading)
     peak = np.radians(np.abs(arcs).max(axis=1)) / CURVATURE_M
     for name, length_m in (("near_grade", HILL_M), ("far_grade", VALLEY_M)):
-        angle = _smoothed_deg(apart, pitch, sd, known, length_m)
-        ahead = np.interp(s + LOOK_AHEAD_M / 2.0, s, angle)
-        values[name] = 100.0 * np.tan(np.radians(ahead))
+        road = road_pitch(t_s, s, steps, length_m)
+        values[name] = road.grade_percent(s + LOOK_AHEAD_M / 2.0)
         if name == "near_grade":
-            values["grade_change"] = values[name] - 100.0 * np.tan(np.radians(angle))
+            values["grade_change"] = values[name] - road.grade_percent(s)
     shares = {
         "levelled": np.ones(s.size),
         "heading_known": (np.interp(end, s, known_m) - known_m) / HEADING_WINDOW_M,
@@ -249,34 +279,3 @@ def codes(driven_m: Array, steps: list[Rotation | None]) -> NDArray[np.uint8]:
         else:
             columns.append(np.clip(128.0 + SIGNED[name] * values[name], 1.0, 255.0))
     return np.round(np.stack(columns, axis=1)).astype(np.uint8)
-
-
-def _smoothed_deg(
-    apart_m: Array, pitch_deg: Array, sd_deg: Array, known: NDArray[np.bool_], length_m: float
-) -> Array:
-    """Pitch of the road at each picture, pulled to level over a correlation length."""
-    n = apart_m.size + 1
-    if n == 1:
-        return np.zeros(1)
-    decay = np.exp(-np.maximum(apart_m, 2.0 * STANDING_M) / length_m)
-    stiffness = 1.0 / (GRADE_SD_DEG**2 * (1.0 - decay**2))
-    base = np.zeros((2, n))
-    base[0, 1:] = -decay * stiffness
-    base[1] = 1.0 / GRADE_SD_DEG**2
-    base[1, :-1] += decay**2 * stiffness
-    base[1, 1:] += stiffness - 1.0 / GRADE_SD_DEG**2
-    variance = STEP_SD_DEG**2 + (SD_FACTOR * sd_deg) ** 2 + (SCALE_SD * pitch_deg) ** 2
-    weight = known / variance
-    angle = np.zeros(n)
-    for _ in range(4):
-        banded = base.copy()
-        banded[0, 1:] -= weight
-        banded[1, :-1] += weight
-        banded[1, 1:] += weight
-        pull = np.zeros(n)
-        pull[:-1] -= weight * pitch_deg
-        pull[1:] += weight * pitch_deg
-        angle = solveh_banded(banded, pull)
-        off = np.diff(angle) - pitch_deg
-        weight = known / variance * (TAIL + 1.0) / (TAIL + off**2 / variance)
-    return np.asarray(angle)

@@ -18,12 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offline import corners
-from offline.corners import TURN_SD_DEG, Places, motion_field
+from offline.corners import TURN_SD_DEG, Places, Tracked, motion_field
 from offline.preprocessing import PLANE_HEIGHT, PLANE_WIDTH, Image
 
 PRIOR_SD_PX: Final = (4.0, 8.0)
 """Across and down: people mount cameras by eye, straight to some 1.5 degrees and level to 3. An
 estimate is drawn to the middle by as much as it is uncertain."""
+FOCAL_SD: Final = 0.25
+"""Of the logarithm of a focal length that nobody told: dashcams see 45 to 100°."""
 MAX_PAIRS: Final = 400
 MOST_SD: Final = 4.0
 """Nobody mounts a camera farther off than so many of these: what seems so is none that looks
@@ -48,7 +50,7 @@ SCALES_PX: Final = tuple(np.repeat(corners.SCALES_PX[:6], (4, 4, 4, 4, 4, 8)).to
 
 @dataclass(frozen=True)
 class Mounting:
-    """Place of the direction of travel on the plane.
+    """Place of the direction of travel on the plane, and the camera's focal length there.
 
     Attributes
     ----------
@@ -56,21 +58,26 @@ class Mounting:
         From the middle of the plane.
     sd_px : float
         Standard deviation of `down_px`.
+    focal_px : float
     """
 
     right_px: float
     down_px: float
     sd_px: float
+    focal_px: float
 
     def levelled(self, planes: Image) -> Image:
-        """Move planes so that the direction of travel lies in their middle.
+        """Planes as a camera of the standard field of view along the direction of travel sees them.
 
         Parameters
         ----------
         planes : ndarray of uint8, shape (96, 160) or (n, 96, 160)
             Border pixels are repeated where nothing was seen.
         """
-        move = np.array([[1.0, 0.0, -self.right_px], [0.0, 1.0, -self.down_px]])
+        zoom = corners.focal_px() / self.focal_px
+        middle = np.asarray(corners.MIDDLE_PX)
+        centred = middle - zoom * (middle + np.array([self.right_px, self.down_px]))
+        move = np.array([[zoom, 0.0, centred[0]], [0.0, zoom, centred[1]]])
         moved = [
             cv2.warpAffine(
                 each, move, (PLANE_WIDTH, PLANE_HEIGHT), flags=cv2.INTER_LINEAR,
@@ -98,69 +105,81 @@ def useful_pairs(t_s: NDArray[np.floating], driven_m: NDArray[np.floating]) -> N
     return np.stack([first, first + 1], axis=1)
 
 
-def mounting_of(tracks: list[tuple[Places, Places]]) -> Mounting | None:
+def mounting_of(tracks: list[Tracked], fov_deg: float | None = None) -> Mounting | None:
     """Fit the mounting to the tracked corners of pairs of pictures, in order of time.
 
     Parameters
     ----------
-    tracks : list of tuple of ndarray, shape (n, 2)
-        See `corners.track`.
+    tracks : list of Tracked
+    fov_deg : float, optional
+        Horizontal field of view of a plane; `corners.STANDARD_FOV_DEG` where it is not known.
 
     Returns
     -------
     Mounting or None
         None where too few pairs show driving straight on, or parts of the drive disagree.
     """
+    focal = corners.focal_px(corners.STANDARD_FOV_DEG if fov_deg is None else fov_deg)
     pairs = _straight(
-        [(p, q) for p, q in tracks if np.median(np.linalg.norm(q - p, axis=1)) >= MIN_FLOW_PX]
+        [
+            each
+            for each in tracks
+            if np.median(np.linalg.norm(each.after - each.before, axis=1)) >= MIN_FLOW_PX
+        ],
+        focal,
     )
     if len(pairs) < MIN_PAIRS:
         return None
-    place, _ = _fit(pairs, np.zeros(2), SCALES_PX)
+    place, _ = _fit(pairs, focal, np.zeros(2), SCALES_PX)
     prior = np.asarray(PRIOR_SD_PX)
     if np.any(np.abs(place) > MOST_SD * prior) or not _looks_ahead(pairs, place):
         return None
     places = [
-        _fit([pairs[k] for k in part], place, SCALES_PX[-8:])[0]
+        _fit([pairs[k] for k in part], focal, place, SCALES_PX[-8:])[0]
         for part in np.array_split(np.arange(len(pairs)), PARTS)
     ]
     sd = np.hypot(FLOOR_SD_PX, np.std(places, axis=0, ddof=1) / np.sqrt(PARTS))
     if sd[1] > MAX_SD_PX:
         return None
     right, down = place * prior**2 / (prior**2 + sd**2)
-    return Mounting(float(right), float(down), float(sd[1]))
+    return Mounting(float(right), float(down), float(sd[1]), focal)
 
 
-def _looks_ahead(pairs: list[tuple[Places, Places]], place: NDArray[np.float64]) -> bool:
+def _looks_ahead(pairs: list[Tracked], place: NDArray[np.float64]) -> bool:
     """Whether most corners move away from the direction of travel; behind, they move towards it."""
-    away = [float(np.median(((q - p) * (p - place)).sum(axis=1))) for p, q in pairs]
+    away = [
+        float(np.median(((pair.after - pair.before) * (pair.before - place)).sum(axis=1)))
+        for pair in pairs
+    ]
     return float(np.median(away)) > 0.0
 
 
-def _straight(pairs: list[tuple[Places, Places]]) -> list[tuple[Places, Places]]:
+def _straight(pairs: list[Tracked], focal_px: float) -> list[Tracked]:
     """Pairs between which the camera hardly turned aside."""
     if not pairs:
         return []
-    _, turns = _fit(pairs, np.zeros(2), corners.SCALES_PX)
+    _, turns = _fit(pairs, focal_px, np.zeros(2), corners.SCALES_PX)
     straight = np.abs(np.degrees(turns[:, 1])) <= MAX_TURN_DEG
     return [pair for pair, kept in zip(pairs, straight, strict=True) if kept]
 
 
 def _fit(
-    pairs: list[tuple[Places, Places]], start: NDArray[np.float64], scales_px: tuple[float, ...]
+    pairs: list[Tracked], focal_px: float, start: NDArray[np.float64], scales_px: tuple[float, ...]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """One direction of travel, shape (2,), and a turn a pair, shape (k, 3), in radians.
 
     Gauss-Newton on the corners' motion across the lines from the direction of travel; the turns
     are eliminated pair by pair (Schur complement).
     """
-    owner = np.repeat(np.arange(len(pairs)), [len(p) for p, _ in pairs])
-    p, q = (np.concatenate(column) for column in zip(*pairs, strict=True))
-    field = motion_field((p + q) / 2.0)
+    owner = np.repeat(np.arange(len(pairs)), [len(pair.before) for pair in pairs])
+    p = np.concatenate([pair.before for pair in pairs])
+    q = np.concatenate([pair.after for pair in pairs])
+    field = motion_field((p + q) / 2.0, focal_px)
     prior = np.diag(scales_px[-1] ** 2 / np.radians(TURN_SD_DEG) ** 2)
     place, turns = start.copy(), np.zeros((len(pairs), 3))
     for scale in scales_px:
-        away = p - place
+        slip = np.array([pair.slip(yaw) for pair, yaw in zip(pairs, turns[:, 1], strict=True)])
+        away = p - place - np.stack([focal_px * slip, np.zeros(len(pairs))], axis=1)[owner]
         length = np.maximum(np.linalg.norm(away, axis=1), 2.0)[:, None]
         across = np.stack([-away[:, 1], away[:, 0]], axis=1) / length
         driven = (q - p) - np.einsum("nij,nj->ni", field, turns[owner])

@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 
 from offline import corners
-from offline.corners import Places
+from offline.corners import Tracked
 from offline.mounting import Mounting
 
 
@@ -28,25 +28,30 @@ class Rotation:
         Upward and to the left.
     pitch_sd_deg, yaw_sd_deg : float
         As the fit sees it; true errors are about three times as large.
+    pitch_per_down_px : float
+        Degrees by which `pitch_deg` changes if the direction of travel lies a pixel lower.
     """
 
     pitch_deg: float
     yaw_deg: float
     pitch_sd_deg: float
     yaw_sd_deg: float
+    pitch_per_down_px: float
 
 
-STILL: Final = Rotation(0.0, 0.0, 0.0, 0.0)
+AGAIN: Final = 3
+"""Pass before which the direction of travel is placed anew."""
+STILL: Final = Rotation(0.0, 0.0, 0.0, 0.0, 0.0)
 """Of a standing vehicle."""
 
 
-def rotation(tracked: tuple[Places, Places], mounting: Mounting) -> Rotation | None:
+def rotation(tracked: Tracked, mounting: Mounting) -> Rotation | None:
     """Measure the turn between two pictures of one drive.
 
     Parameters
     ----------
-    tracked : tuple of ndarray, shape (n, 2)
-        Corners as the camera saw them, not levelled (`corners.track`).
+    tracked : Tracked
+        Corners as the camera saw them, not levelled.
     mounting : Mounting
 
     Returns
@@ -54,25 +59,35 @@ def rotation(tracked: tuple[Places, Places], mounting: Mounting) -> Rotation | N
     Rotation or None
         None where too few corners are clear of the direction of travel.
     """
-    p, q = tracked
-    away = p - (mounting.right_px, mounting.down_px)
-    length = np.linalg.norm(away, axis=1)
-    clear = length > 2.0
-    p, q, away, length = p[clear], q[clear], away[clear], length[clear]
-    if len(p) < corners.FEWEST:
-        return None
-    across = np.stack([-away[:, 1], away[:, 0]], axis=1) / length[:, None]
-    equations = np.einsum("ni,nij->nj", across, corners.motion_field((p + q) / 2.0))
-    moved_px = (across * (q - p)).sum(axis=1)
+    p, q = tracked.before, tracked.after
+    moved = q - p
+    field = corners.motion_field((p + q) / 2.0, mounting.focal_px)
     last = corners.SCALES_PX[-1]
     prior = np.diag(last**2 / np.radians(corners.TURN_SD_DEG) ** 2)
-    turn = np.zeros(3)
-    normal = prior
-    for scale in corners.SCALES_PX:
-        off = (moved_px - equations @ turn) / scale
-        weighted = equations * ((1.0 + off**2) ** -2)[:, None]
+    # From no turn at all, few corners that stay in place would hold the fit there in a sharp bend.
+    turn = np.array([0.0, float(np.median(moved[:, 0])) / mounting.focal_px, 0.0])
+    for number, scale in enumerate(corners.SCALES_PX):
+        if number in (0, AGAIN):
+            # The direction of travel depends on the turn.
+            slip_px = mounting.focal_px * tracked.slip(turn[1])
+            away = p - (mounting.right_px + slip_px, mounting.down_px)
+            length = np.maximum(np.hypot(away[:, 0], away[:, 1]), 1e-3)
+            clear = length > 2.0
+            if np.count_nonzero(clear) < corners.FEWEST:
+                return None
+            right, down = -away[:, 1] / length, away[:, 0] / length
+            equations = right[:, None] * field[:, 0] + down[:, None] * field[:, 1]
+            equations *= clear[:, None]
+            moved_px = clear * (right * moved[:, 0] + down * moved[:, 1])
+        off = moved_px - equations @ turn
+        weighted = equations * ((1.0 + (off / scale) ** 2) ** -2)[:, None]
         normal = weighted.T @ equations + prior
-        turn = np.linalg.solve(normal, weighted.T @ moved_px)
-    sd = np.degrees(last * np.sqrt(np.diag(np.linalg.inv(normal))))
+        turn = turn + np.linalg.solve(normal, weighted.T @ off - prior @ turn)
+    spread = np.linalg.inv(normal)
+    by_down = clear * (moved - field @ turn)[:, 0] / length
+    by_down_px = spread @ (weighted.T @ by_down)
+    sd = np.degrees(last * np.sqrt(np.diag(spread)))
     turn = np.degrees(turn)
-    return Rotation(float(turn[0]), float(turn[1]), float(sd[0]), float(sd[1]))
+    return Rotation(
+        float(turn[0]), float(turn[1]), float(sd[0]), float(sd[1]), float(np.degrees(by_down_px[0]))
+    )

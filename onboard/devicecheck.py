@@ -175,6 +175,14 @@ def check_camera(settings: Settings) -> Finding:
             f"{camera.fps} were asked for; in the dark many cameras slow down, otherwise try a "
             "smaller picture or another USB port",
         )
+    if camera.fov_deg is None:
+        return Finding(
+            "camera",
+            True,
+            found,
+            "set `fov_deg` in [camera], its horizontal field of view by the data sheet: slopes and "
+            "bends are measured better",
+        )
     return Finding("camera", True, found)
 
 

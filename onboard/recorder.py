@@ -156,6 +156,7 @@ class Recorder:
             vehicle=settings.vehicle.name or self._vin or "vehicle",
             driver=self._driver,
             camera=camera.source,
+            fov_deg=camera.fov_deg,
             vehicle_class=settings.vehicle.vehicle_class,
             origin=self._origin(),
         )

@@ -43,6 +43,11 @@ class CameraSettings(_Section):
         default=720, description="Pixels, V4L2 only."
     )
     fps: Annotated[int, Field(ge=1, le=120)] = Field(default=30, description="Pictures a second.")
+    fov_deg: Annotated[float, Field(ge=20, le=150)] | None = Field(
+        default=None,
+        description="Horizontal field of view, from the camera's data sheet: slopes and bends are "
+        "measured better.",
+    )
     copy_h264: bool = Field(
         default=True, description="Keep a network camera's own H.264 instead of encoding again."
     )

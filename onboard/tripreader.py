@@ -42,6 +42,8 @@ class TripInfo:
         Empty where the trip has not ended.
     origin : dict
         Where `video` and `obd` come from, and a `note`.
+    fov_deg : float or None
+        Horizontal field of view of the stills; None where nobody told.
     """
 
     trip_id: str
@@ -55,6 +57,7 @@ class TripInfo:
     ended_why: str
     schema_version: int
     origin: dict[str, str]
+    fov_deg: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,9 +320,12 @@ def check_database(folder: Path) -> None:
 
 def read_info(path: Path, connection: sqlite3.Connection) -> TripInfo:
     """Read the trip's own row."""
+    columns = {name for _, name, *_ in connection.execute("PRAGMA table_info(trip)")}
+    # Trips recorded before the column was added have none.
+    fov = "fov_deg" if "fov_deg" in columns else "NULL"
     row = connection.execute(
         "SELECT trip_id, vehicle, vehicle_class, vin, driver, camera, software, started_utc_ns, "
-        "ended_why, origin FROM trip"
+        f"ended_why, origin, {fov} FROM trip"
     ).fetchone()
     if row is None:
         raise TripError(f"{path} is empty: its database has no trip in it")
@@ -335,4 +341,5 @@ def read_info(path: Path, connection: sqlite3.Connection) -> TripInfo:
         ended_why=row[8] or "",
         schema_version=SCHEMA_VERSION,
         origin=json.loads(row[9]),
+        fov_deg=row[10],
     )

@@ -38,7 +38,8 @@ CREATE TABLE trip (
     software TEXT NOT NULL,
     started_utc_ns INTEGER NOT NULL,
     ended_why TEXT,
-    origin TEXT NOT NULL
+    origin TEXT NOT NULL,
+    fov_deg REAL
 );
 CREATE TABLE clock (
     t_mono_ns INTEGER PRIMARY KEY,

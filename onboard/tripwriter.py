@@ -87,6 +87,7 @@ class TripWriter:
         vehicle: str,
         driver: str,
         camera: str = "",
+        fov_deg: float | None = None,
         vehicle_class: str = "car",
         origin: Mapping[str, str] = RECORDED,
         started_utc_ns: int | None = None,
@@ -103,6 +104,8 @@ class TripWriter:
             folder's name only. An empty driver means nobody signed in.
         camera : str
             What the camera is, for people.
+        fov_deg : float, optional
+            Horizontal field of view of the middle 16:9 of its pictures, where somebody knows.
         vehicle_class : str
             Name of the class whose limits a scoring policy applies, such as `car` or `van`.
         origin : mapping
@@ -138,7 +141,7 @@ class TripWriter:
                 database.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
                 database.executescript(f"BEGIN; {TABLES} COMMIT;")
                 database.execute(
-                    "INSERT INTO trip VALUES (1, ?, ?, ?, '', ?, ?, ?, ?, NULL, ?)",
+                    "INSERT INTO trip VALUES (1, ?, ?, ?, '', ?, ?, ?, ?, NULL, ?, ?)",
                     (
                         trip_id,
                         vehicle,
@@ -148,6 +151,7 @@ class TripWriter:
                         f"gradewise {onboard.__version__}",
                         started,
                         json.dumps({**RECORDED, **origin}),
+                        fov_deg,
                     ),
                 )
             finally:

@@ -53,6 +53,13 @@ TRIP_DATABASE: Final = "trip.sqlite"
     f"taken.  [default: {frames.DEFAULT_RATE_HZ:g}; for a trip, every still]",
 )
 @click.option(
+    "--fov",
+    "fov_deg",
+    type=click.FloatRange(20, 150),
+    help="Horizontal field of view of a video's or folder's camera in degrees.  [default: not "
+    "known; for a trip, as recorded]",
+)
+@click.option(
     "--model",
     "model",
     default="road_scene",
@@ -79,6 +86,7 @@ def command(
     path: Path,
     csv_path: Path,
     fps: float | None,
+    fov_deg: float | None,
     model: str,
     runtime_name: str,
     threads: int,
@@ -100,7 +108,7 @@ def command(
         raise click.UsageError("--json prints to standard output: give --csv a file")
     if str(csv_path) != "-" and not csv_path.absolute().parent.is_dir():
         raise InputError(f"cannot write {csv_path}: there is no folder {csv_path.parent}")
-    source = open_source(path, fps)
+    source = open_source(path, fps, fov_deg)
     classifier = Classifier(model_folder(model), threads=threads, runtime=runtime_name)
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
@@ -149,7 +157,7 @@ def model_folder(name_or_folder: str) -> Path:
         raise ModelError(f"{missing}; nor is it a folder") from missing
 
 
-def open_source(path: Path, fps: float | None) -> frames.FrameSource:
+def open_source(path: Path, fps: float | None, fov_deg: float | None = None) -> frames.FrameSource:
     """Open what the user gave, a trip, a video or a folder of stills.
 
     Raises
@@ -165,11 +173,13 @@ def open_source(path: Path, fps: float | None) -> frames.FrameSource:
         source = frames.of_trip(Trip.open(path), rate_hz=fps)
         if source is None:
             raise InputError(f"trip {path} has neither stills nor video: nothing to label")
+        if fov_deg is not None:
+            source.fov_deg = fov_deg
         return source
     rate_hz = fps if fps is not None else frames.DEFAULT_RATE_HZ
     if path.is_dir():
-        return frames.FolderFrames(path, rate_hz=rate_hz)
-    return frames.VideoFrames(path, rate_hz=rate_hz)
+        return frames.FolderFrames(path, rate_hz=rate_hz, fov_deg=fov_deg)
+    return frames.VideoFrames(path, rate_hz=rate_hz, fov_deg=fov_deg)
 
 
 def names_of(found: FrameLabels, classifier: Classifier) -> tuple[list[str], np.ndarray]:

@@ -32,6 +32,8 @@ CONTEXT_S = 120.0
               help="First second of the video.")  # fmt: skip
 @click.option("--to", "end_s", type=float, default=float("inf"), show_default="its end",
               help="Last second of the video.")  # fmt: skip
+@click.option("--fov", "fov_deg", type=click.FloatRange(20, 150), show_default="not known",
+              help="Horizontal field of view of the video's camera in degrees.")  # fmt: skip
 @click.option("--only", metavar="TEXT", help="Only rows of a CSV whose source contains TEXT.")
 @click.option("--threads", type=click.IntRange(1), default=1, show_default=True,
               help="Threads of the network.")  # fmt: skip
@@ -48,6 +50,7 @@ def command(
     video: Path | None,
     start_s: float,
     end_s: float,
+    fov_deg: float | None,
     only: str | None,
     threads: int,
     as_json: bool,
@@ -71,7 +74,7 @@ def command(
     heads = {name: head.classes for name, head in classifier.heads.items()}
     if video is not None:
         around = [(max(start_s - CONTEXT_S, 0.0), end_s + CONTEXT_S)]
-        sets = [read_video(video, data, heads, [(start_s, end_s)], {}, context=around)]
+        sets = [read_video(video, data, heads, [(start_s, end_s)], {}, fov_deg, around)]
     else:
         sets = evaluation.read_evaluation_data(data, heads, split, only)
     scores, probabilities = evaluation.evaluate(classifier, sets)

@@ -66,6 +66,13 @@ class _Zone(click.ParamType):
     "began before.  [default: by the clocks of both]",
 )
 @click.option(
+    "--fov",
+    "fov_deg",
+    type=click.FloatRange(20, 150),
+    help="Horizontal field of view of the camera in degrees, from its data sheet: slopes and bends "
+    "are measured better.  [default: not known]",
+)
+@click.option(
     "--timezone",
     "zone",
     type=_Zone(),
@@ -90,6 +97,7 @@ def command(
     vehicle_class: str,
     out: Path,
     offset_s: float | None,
+    fov_deg: float | None,
     zone: ZoneInfo | None,
     speed_unit: str | None,
     temperature_unit: str | None,
@@ -111,6 +119,7 @@ def command(
         zone=zone,
         speed_unit=speed_unit,
         temperature_unit=temperature_unit,
+        fov_deg=fov_deg,
     )
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:

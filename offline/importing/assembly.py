@@ -36,6 +36,8 @@ class Request:
         Time zone of a log that names none.
     speed_unit, temperature_unit : str or None
         `km/h` or `mph`, `C` or `F`, against what the header says.
+    fov_deg : float or None
+        Horizontal field of view of the middle 16:9 of the video's pictures.
     """
 
     obd: Path | None
@@ -47,6 +49,7 @@ class Request:
     zone: tzinfo | None = None
     speed_unit: str | None = None
     temperature_unit: str | None = None
+    fov_deg: float | None = None
 
 
 @dataclass(frozen=True)
@@ -207,6 +210,7 @@ def _write(
         driver=request.driver,
         vehicle_class=request.vehicle_class,
         camera=request.video.name if request.video else "",
+        fov_deg=request.fov_deg if request.video else None,
         origin={
             "video": "recorded" if index is not None else "none",
             "obd": "measured" if log is not None else "none",

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from offline import motion
-from offline.mounting import PRIOR_SD_PX
+from offline.mounting import FOCAL_SD, PRIOR_SD_PX
 from offline.preprocessing import PLANE_HEIGHT, PLANE_WIDTH
 from offline.training.config import Augmentation
 from offline.training.sources import HORIZON_UNIT
@@ -91,11 +91,14 @@ def _moved(
     """
     count, rows, columns = tf.shape(pictures)[0], pictures.shape[1], pictures.shape[2]
     angle = tf.random.uniform((count,), -1.0, 1.0) * np.float32(np.radians(settings.rotate_deg))
-    zoom = tf.exp(tf.random.uniform((count,), -1.0, 1.0) * np.float32(settings.zoom))
+    by_eye = tf.cast(unlevelled, tf.float32)
+    zoom = tf.exp(
+        tf.random.uniform((count,), -1.0, 1.0) * np.float32(settings.zoom)
+        + by_eye * tf.random.normal((count,)) * FOCAL_SD
+    )
     across = tf.random.uniform((count,), -1.0, 1.0) * np.float32(settings.shift * columns)
     down = tf.random.uniform((count,), -1.0, 1.0) * np.float32(settings.shift * rows)
     right_sd, down_sd = PRIOR_SD_PX
-    by_eye = tf.cast(unlevelled, tf.float32)
     across += by_eye * tf.random.normal((count,)) * np.float32(right_sd / PLANE_WIDTH * columns)
     down += by_eye * tf.random.normal((count,)) * np.float32(down_sd / PLANE_HEIGHT * rows)
     cos, sin = tf.cos(angle) * zoom, tf.sin(angle) * zoom

@@ -41,6 +41,9 @@ class VideoSource(_Strict):
     trust: dict[str, float] = Field(
         default_factory=dict, description="Weight of a head's labels from this source, 0 to 1."
     )
+    fov_deg: float | None = Field(
+        default=None, ge=20, le=150, description="Horizontal field of view of its camera."
+    )
 
 
 class TableSource(_Strict):

@@ -14,6 +14,8 @@ from offline.training.roads import STEP_M, RoadNetwork
 
 FRAME_INTERVAL_S: Final = 0.5
 WHEELBASE_M: Final = 2.7
+REAR_AXLE_M: Final = 1.7
+"""Behind the camera."""
 GRAVITY_MPS2: Final = 9.81
 
 Array = NDArray[np.float64]
@@ -88,11 +90,13 @@ def draw_drive(rng: np.random.Generator, network: RoadNetwork) -> Drive:
         keep = -keep
     wobble = _smooth_noise(rng, n, 6) * float(rng.uniform(0.05, 0.3))
     lateral = keep + wobble
-    heading = path.at(s_m + 0.5 * WHEELBASE_M, path.heading)
+    # The rear axle does not slide sideways, so the vehicle heads where the road led back there.
+    heading = path.at(s_m - REAR_AXLE_M, path.heading)
     x = path.at(s_m, path.x) - np.sin(heading) * lateral
     y = path.at(s_m, path.y) + np.cos(heading) * lateral
     z = path.at(s_m, path.z)
-    front, rear = path.at(s_m + 1.0, path.z), path.at(s_m + 1.0 - WHEELBASE_M, path.z)
+    rear = path.at(s_m - REAR_AXLE_M, path.z)
+    front = path.at(s_m - REAR_AXLE_M + WHEELBASE_M, path.z)
     acceleration = np.gradient(speed, FRAME_INTERVAL_S) if n > 1 else np.zeros(n)
     roughness = math.radians(float(rng.uniform(0.05, 0.5)))
     pitch = (

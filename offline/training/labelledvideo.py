@@ -26,6 +26,7 @@ def read_video(
     heads: Heads,
     stretches: Sequence[tuple[float, float]],
     trust: Mapping[str, float],
+    fov_deg: float | None = None,
     context: Sequence[tuple[float, float]] | None = None,
 ) -> FrameSet:
     """Labelled frames of a video within stretches of time.
@@ -49,7 +50,7 @@ def read_video(
         driven_m = Odometer(label_t * 1e9, table["speed_mps"].to_numpy(float)).driven_m(times * 1e9)
     drives = [np.flatnonzero((times >= start) & (times <= end)) for start, end in context]
     mounting, found = motion.survey_recorded(
-        [motion.Drive(planes[rows], times[rows], driven_m[rows]) for rows in drives]
+        [motion.Drive(planes[rows], times[rows], driven_m[rows]) for rows in drives], fov_deg
     )
     codes = np.zeros((times.size, preprocessing.CODE_BYTES), np.uint8)
     for rows, each in zip(drives, found, strict=True):

@@ -22,6 +22,11 @@ from offline import roadscene
 STEP_M: Final = 0.5
 MARGIN_M: Final = 60.0
 """Straight road drawn behind the first and beyond the last driven metre."""
+LENGTH_M: Final = (600.0, 1000.0)
+"""Driven: a minute or two, so that the camera's mounting, its field of view and a summed slope show
+as they do on a trip."""
+TRIES: Final = 100
+"""A path that crosses itself is drawn again."""
 
 Array = NDArray[np.float64]
 
@@ -145,7 +150,7 @@ def geometry_ahead(path: Path, s_m: Array) -> Geometry:
 def build_network(rng: np.random.Generator) -> RoadNetwork:
     """Draw a road network at random: its setting, path, side roads."""
     setting = str(rng.choice(SETTINGS, p=_SHARES))
-    for _ in range(20):
+    for _ in range(TRIES):
         curvature, turns = _curvature_profile(rng, setting)
         grade = _grade_profile(rng, setting, curvature.size, turns)
         path = integrate(curvature, grade, heading=float(rng.uniform(-math.pi, math.pi)))
@@ -201,7 +206,7 @@ def _curvature_profile(
     pieces: list[Array] = [np.zeros(_samples(MARGIN_M))]
     turns: list[tuple[float, float]] = []
     driven = 0.0
-    wanted = float(rng.uniform(230, 420)) * (1.6 if setting == "motorway" else 1.0)
+    wanted = float(rng.uniform(*LENGTH_M)) * (1.6 if setting == "motorway" else 1.0)
     bend_radius = {
         "field": (35, 160), "forest": (30, 140), "suburb": (30, 120), "street": (30, 150),
         "motorway": (90, 500), "ramp": (20, 60), "mountain": (18, 70),

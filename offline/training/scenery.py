@@ -22,6 +22,7 @@ Array = NDArray[np.float64]
 
 GROUND_CELL_M = 5.0
 GROUND_REACH_M = 90.0
+MOST_TREES = 2000
 
 
 @dataclass(frozen=True)
@@ -321,7 +322,7 @@ def _add_trees(
 ) -> None:
     per_m = {"forest": 1.6, "mountain": 0.9, "field": 0.15, "suburb": 0.35, "street": 0.18,
              "ramp": 0.6, "motorway": 0.35}[network.setting]  # fmt: skip
-    n = int(min(network.main.length_m * per_m * rng.uniform(0.4, 1.4), 900))
+    n = int(min(network.main.length_m * per_m * rng.uniform(0.4, 1.4), MOST_TREES))
     points = terrain.points[rng.integers(0, terrain.points.shape[0], n)]
     reach = network.half_width_m + 2.2 + rng.exponential(14.0, n)
     angle = rng.uniform(0, 2 * math.pi, n)

@@ -55,7 +55,8 @@ def read(source: Source, heads: Heads, split: Split, seed: int) -> list[FrameSet
         stretches = {"train": source.train_s, "validation": source.validation_s}.get(split, [])
         if not stretches:
             return []
-        frames = read_video(source.path, source.labels, heads, stretches, source.trust)
+        frames = read_video(source.path, source.labels, heads, stretches, source.trust,
+                            source.fov_deg)  # fmt: skip
         return [frames] if len(frames) else []
     if isinstance(source, TableSource):
         table, base = tables.read_table(source.path), source.path.parent
@@ -214,7 +215,7 @@ def _along_drives(
     """Stacks and motion of a table's pictures, whose planes are levelled in place.
 
     Pictures with times are drives by their column `sequence`, else `source`; drives that share a
-    value of `camera` share its mounting.
+    value of `camera` share its mounting. A column `fov_deg` tells its horizontal field of view.
     """
     stacks = np.repeat(np.arange(len(table))[:, None], len(preprocessing.STACK_DISTANCES_M), axis=1)
     codes = np.zeros((len(table), preprocessing.CODE_BYTES), np.uint8)
@@ -235,12 +236,18 @@ def _along_drives(
             stacks[ordered] = ordered[preprocessing.recorded_stack_indices(times, driven_m)]
             places.append(ordered)
             drives.append(motion.Drive(planes[ordered], times, driven_m))
-        mounting, found = motion.survey_recorded(drives)
+        mounting, found = motion.survey_recorded(drives, _field_of_view(of_camera))
         for ordered, each in zip(places, found, strict=True):
             codes[ordered] = each
             if mounting is not None:
                 planes[ordered] = mounting.levelled(planes[ordered])
     return stacks, codes
+
+
+def _field_of_view(of_camera: pd.DataFrame) -> float | None:
+    """Of one camera's pictures, as the table tells it."""
+    told = of_camera["fov_deg"].dropna() if "fov_deg" in of_camera else pd.Series(dtype=float)
+    return float(told.median()) if len(told) else None
 
 
 def read_plane(file: Path) -> NDArray[np.uint8]:

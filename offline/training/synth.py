@@ -33,10 +33,12 @@ from offline.training.roads import RoadNetwork, build_network, geometry_ahead
 
 SET_FILE: Final = "set.json"
 ROADS_FOLDER: Final = "roads"
-VERSION: Final = "synthetic-roads-3"
+VERSION: Final = "synthetic-roads-4"
 SPLITS: Final = ("train", "train", "train", "train", "train", "train", "train", "train",
                  "validation", "test")  # fmt: skip
 """Road k is in split k % 10."""
+TOLD_SD: Final = 0.03
+UNTOLD_SHARE: Final = 0.1
 
 
 @dataclass(frozen=True)
@@ -76,8 +78,10 @@ class RoadFrames:
     def horizon(self) -> NDArray[np.float64]:
         """Row of the true horizon, in half heights below the middle of the levelled plane."""
         down_px = focal_px(self.horizontal_fov_deg) * np.tan(np.radians(self.camera_pitch_deg))
-        levelled_px = self.mounting.down_px if self.mounting is not None else 0.0
-        return (down_px - levelled_px) / (preprocessing.PLANE_HEIGHT / 2)
+        if self.mounting is not None:
+            zoom = focal_px() / self.mounting.focal_px
+            down_px = zoom * (down_px - self.mounting.down_px)
+        return down_px / (preprocessing.PLANE_HEIGHT / 2)
 
     @property
     def levelled(self) -> NDArray[np.uint8]:
@@ -92,6 +96,13 @@ class RoadFrames:
 def driven_m(speed_mps: NDArray[np.float64]) -> NDArray[np.float64]:
     """Metres driven at each frame: a drive goes on from a frame with the speed it has there."""
     return np.cumsum(speed_mps * FRAME_INTERVAL_S) - speed_mps * FRAME_INTERVAL_S
+
+
+def told_fov_deg(seed: int, road: int, fov_deg: float) -> float | None:
+    """Field of view as a fitter would tell it, from a data sheet; None where nobody did."""
+    rng = np.random.default_rng([seed, road, 1])
+    told = fov_deg * float(np.clip(rng.normal(1.0, TOLD_SD), 0.9, 1.1))
+    return told if rng.random() >= UNTOLD_SHARE else None
 
 
 def split_of(road: int) -> str:
@@ -132,7 +143,8 @@ def render_road(
     ahead = geometry_ahead(network.main, drive.s_m)
     shown = np.asarray(planes, np.uint8)
     mounting, (codes,) = motion.survey_recorded(
-        [motion.Drive(shown, drive.t_s, driven_m(drive.speed_mps))]
+        [motion.Drive(shown, drive.t_s, driven_m(drive.speed_mps))],
+        told_fov_deg(seed, road, math.degrees(drive.mounting.horizontal_fov_rad)),
     )
     return RoadFrames(
         planes=shown,
@@ -156,7 +168,7 @@ class _Traffic:
 
     def __init__(self, rng: np.random.Generator, network: RoadNetwork, drive: Drive) -> None:
         self._path, self._drive = network.main, drive
-        count = int(rng.choice([0, 1, 2, 4, 6], p=[0.25, 0.25, 0.2, 0.2, 0.1]))
+        count = int(rng.choice([0, 2, 4, 8, 12], p=[0.25, 0.25, 0.2, 0.2, 0.1]))
         self.vehicles: list[meshes.Mesh] = []
         self._oncoming: list[bool] = []
         self._start, self._speed, self._lateral = [], [], []
@@ -168,8 +180,12 @@ class _Traffic:
             oncoming = bool(rng.random() < 0.6) and network.lanes == 2
             self.vehicles.append(mesh)
             self._oncoming.append(oncoming)
-            self._start.append(float(rng.uniform(60, 500) if oncoming else rng.uniform(9, 70)))
-            self._speed.append(float(rng.uniform(5, 20)))
+            speed = float(rng.uniform(5, 20))
+            # Those that come the other way are met anywhere along the drive.
+            farthest = drive.s_m[-1] - drive.s_m[0] + speed * float(drive.t_s[-1])
+            self._start.append(float(rng.uniform(60, farthest) if oncoming
+                                     else rng.uniform(9, 70)))  # fmt: skip
+            self._speed.append(speed)
             own = float(drive.lateral_m[0])
             # Whoever comes the other way keeps to the other side; who leads keeps the lane.
             away = -np.sign(own if own else 1.0) * lane * 0.5
@@ -186,13 +202,14 @@ class _Traffic:
                 s = float(self._drive.s_m[0]) + start - speed * t
             else:
                 s = s_own + start + 4.0 * np.sin(0.2 * t + start)
+            hidden = not 0.0 < s < self._path.length_m
             s = float(np.clip(s, 0.0, self._path.length_m))
             at = np.array([s])
             heading = float(self._path.at(at, self._path.heading)[0])
             grade = float(self._path.at(at, self._path.grade)[0])
             x = float(self._path.at(at, self._path.x)[0]) - np.sin(heading) * lateral
             y = float(self._path.at(at, self._path.y)[0]) + np.cos(heading) * lateral
-            z = float(self._path.at(at, self._path.z)[0])
+            z = float(self._path.at(at, self._path.z)[0]) - 100.0 * hidden
             c, s_ = np.cos(heading), np.sin(heading)
             facing = -1.0 if oncoming else 1.0
             matrix = np.eye(4)

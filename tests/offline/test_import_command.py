@@ -121,6 +121,18 @@ def test_what_browsers_cannot_play_is_encoded_again(
         assert trip.frames().pts.tolist() == kept.pts.tolist()
 
 
+def test_a_field_of_view_comes_along(tmp_path: Path) -> None:
+    video = write_video(tmp_path / "drive.mp4", seconds=3)
+    arguments = ["--video", str(video), "--vehicle", "van", "--out", str(tmp_path / "trips")]
+    done = CliRunner().invoke(command, [*arguments, "--fov", "68.5"])
+    assert done.exit_code == 0, done.output
+    (path,) = find_trips(tmp_path / "trips")
+    assert Trip.open(path).info.fov_deg == 68.5
+    refused = CliRunner().invoke(command, [*arguments, "--fov", "400"])
+    assert refused.exit_code == 2
+    assert "20<=x<=150" in refused.output
+
+
 def test_offset_places_the_log_on_the_video(tmp_path: Path, log: Path) -> None:
     source = write_video(tmp_path / "dash.mp4")
     for offset_s in (3.5, -4.0):

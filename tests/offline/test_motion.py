@@ -6,13 +6,11 @@ import numpy as np
 import pytest
 
 from offline import motion
-from offline.mounting import Mounting
+from offline.corners import STANDARD_FOV_DEG
 from offline.preprocessing import CODE_BYTES
 from offline.rotation import STILL, Rotation
 
 from .lamps import picture
-
-KNOWN = Mounting(0.0, 0.0, 1.0)
 
 
 def column(codes: np.ndarray, name: str) -> np.ndarray:
@@ -21,7 +19,11 @@ def column(codes: np.ndarray, name: str) -> np.ndarray:
 
 def turns(pitch_deg: np.ndarray, yaw_deg: np.ndarray) -> list[Rotation | None]:
     both = zip(pitch_deg, yaw_deg, strict=True)
-    return [Rotation(float(pitch), float(yaw), 0.05, 0.05) for pitch, yaw in both]
+    return [Rotation(float(pitch), float(yaw), 0.05, 0.05, 0.0) for pitch, yaw in both]
+
+
+def codes_of(driven_m: np.ndarray, steps: list[Rotation | None]) -> np.ndarray:
+    return motion.codes(0.5 * np.arange(driven_m.size), driven_m, steps)
 
 
 def test_a_code_is_a_byte_of_the_networks_input() -> None:
@@ -32,14 +34,14 @@ def test_a_right_angle_is_a_heading_and_a_tight_curvature() -> None:
     driven_m = np.arange(80) * 3.0
     yaw = np.zeros(79)
     yaw[40:45] = 18.0  # left by 90 degrees over 15 m: a radius of 9.5 m
-    codes = motion.codes(driven_m, turns(np.zeros(79), yaw))
+    codes = codes_of(driven_m, turns(np.zeros(79), yaw))
     heading = column(codes, "heading") - 128
     assert heading[37] == pytest.approx(90.0, abs=1)
     assert heading[10] == 0
     assert heading[60] == 0
     assert column(codes, "peak_curvature")[37] / motion.PEAK_CODE == pytest.approx(0.105, abs=0.01)
     assert (column(codes, "heading_known")[:70] == 255).all()
-    mirrored = motion.codes(driven_m, turns(np.zeros(79), -yaw))
+    mirrored = codes_of(driven_m, turns(np.zeros(79), -yaw))
     for name in motion.MIRRORED:
         assert np.array_equal(column(mirrored, name) + column(codes, name), np.full(80, 256.0))
 
@@ -48,7 +50,7 @@ def test_a_hill_shows_where_the_road_turns_upward() -> None:
     driven_m = np.arange(300) * 6.0
     pitch = np.zeros(299)
     pitch[100:104], pitch[116:120] = 1.0, -1.0  # 7 % for 100 m
-    codes = motion.codes(driven_m, turns(pitch, np.zeros(299)))
+    codes = codes_of(driven_m, turns(pitch, np.zeros(299)))
     near = (column(codes, "near_grade") - 128) / motion.SIGNED["near_grade"]
     assert near[105:115].min() > 4.0
     assert abs(near[40]) < 0.5
@@ -62,16 +64,28 @@ def test_one_mistaken_turn_makes_no_hill() -> None:
     driven_m = np.arange(200) * 6.0
     pitch = np.zeros(199)
     pitch[100] = 8.0
-    codes = motion.codes(driven_m, turns(pitch, np.zeros(199)))
+    codes = codes_of(driven_m, turns(pitch, np.zeros(199)))
     near = (column(codes, "near_grade") - 128) / motion.SIGNED["near_grade"]
     assert np.abs(near).max() < 3.0
+
+
+def test_a_turn_that_was_lost_within_a_bend_goes_on_as_the_bend_does() -> None:
+    driven_m = np.arange(80) * 3.0
+    yaw = np.zeros(79)
+    yaw[30:50] = 6.0
+    steps = turns(np.zeros(79), yaw)
+    whole = column(codes_of(driven_m, steps), "heading")
+    steps[39:41] = [None] * 2
+    mended = codes_of(driven_m, steps)
+    assert np.abs(column(mended, "heading") - whole).max() <= 1
+    assert column(mended, "heading_known")[37] < 255
 
 
 def test_what_was_not_measured_is_said_to_be_unknown() -> None:
     driven_m = np.arange(100) * 5.0
     steps = turns(np.zeros(99), np.zeros(99))
     steps[50:60] = [None] * 10
-    codes = motion.codes(driven_m, steps)
+    codes = codes_of(driven_m, steps)
     assert column(codes, "heading_known")[50] == 0
     assert column(codes, "heading_known")[30] == 255
     assert 0 < column(codes, "slope_known")[55] < 255
@@ -81,7 +95,7 @@ def test_what_was_not_measured_is_said_to_be_unknown() -> None:
 
 @pytest.mark.parametrize("count", [0, 1, 2])
 def test_a_drive_of_hardly_a_picture_has_codes_all_the_same(count: int) -> None:
-    running = motion.Survey(KNOWN)
+    running = motion.Survey()
     for k in range(count):
         running.add(picture(4.0 * k), 0.5 * k, 4.0 * k)
     assert running.finish().codes.shape == (count, CODE_BYTES)
@@ -106,9 +120,9 @@ def test_a_standing_vehicle_keeps_no_pictures_and_turns_nowhere() -> None:
     running = motion.Survey()
     for k in range(500):
         running.add(picture(0.0), 0.5 * k, 0.0)
-    assert len(running._held) == 0
+    assert not running.useful()
     assert running.finish().mounting is None
-    assert motion.codes(np.zeros(5), [STILL] * 4).shape == (5, CODE_BYTES)
+    assert codes_of(np.zeros(5), [STILL] * 4).shape == (5, CODE_BYTES)
 
 
 def test_a_mounting_that_the_first_minutes_hide_is_found_later(
@@ -158,7 +172,11 @@ def test_a_dense_recording_is_measured_in_a_trips_steps() -> None:
     assert mounting is not None
     assert mounting.down_px == pytest.approx(-6.6, abs=1.2)
     assert codes.shape == (200, CODE_BYTES)
-    assert (column(codes, "levelled") == 255).all()
+    assert (column(codes, "levelled") == motion.FOV_UNKNOWN).all()
+    told, (certain,) = motion.survey_recorded([drive], STANDARD_FOV_DEG)
+    assert told == mounting
+    assert (column(certain, "levelled") == 255).all()
+    assert np.array_equal(certain[:, 1:], codes[:, 1:])
     unknown, (nothing,) = motion.survey_recorded([motion.Drive(drive.planes[:3], t_s[:3], t_s[:3])])
     assert unknown is None
     assert not nothing.any()

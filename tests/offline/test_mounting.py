@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from offline import mounting
-from offline.corners import focal_px, track
+from offline.corners import Tracked, focal_px, track
 from offline.mounting import Mounting
 
 from .lamps import picture
@@ -17,7 +17,7 @@ def tracks(pitch_deg: float = 0.0, yaw_deg: float = 0.0, turn_deg: float = 0.0, 
     found = []
     for start in np.arange(count) * 5.0:
         after = picture(start + 4.0, pitch_deg, yaw_deg + turn_deg)
-        pair = track(picture(start, pitch_deg, yaw_deg), after)
+        pair = track(picture(start, pitch_deg, yaw_deg), after, 4.0)
         assert pair is not None
         found.append(pair)
     return found
@@ -45,7 +45,7 @@ def test_bends_do_not_count() -> None:
 def test_too_few_pairs_or_a_standstill_give_no_mounting() -> None:
     assert mounting.mounting_of([]) is None
     assert mounting.mounting_of(tracks(count=mounting.MIN_PAIRS - 1)) is None
-    still = track(picture(0.0), picture(0.0))
+    still = track(picture(0.0), picture(0.0), 0.0)
     assert still is not None
     assert mounting.mounting_of([still] * 30) is None
 
@@ -58,10 +58,18 @@ def test_parts_of_a_drive_that_disagree_give_no_mounting() -> None:
 def test_levelled_planes_show_the_direction_of_travel_in_their_middle() -> None:
     plane = np.zeros((96, 160), np.uint8)
     plane[60, 90] = 255
-    known = Mounting(right_px=10.0, down_px=12.0, sd_px=1.0)
+    known = Mounting(right_px=10.0, down_px=12.0, sd_px=1.0, focal_px=focal_px())
     levelled = known.levelled(plane)
     assert levelled[48, 80] == 255
     assert np.array_equal(known.levelled(np.stack([plane, plane]))[1], levelled)
+
+
+def test_levelled_planes_of_a_narrow_lens_are_as_wide_as_any() -> None:
+    plane = np.zeros((96, 160), np.uint8)
+    plane[40:56, 70:90] = 255
+    levelled = Mounting(0.0, 0.0, 1.0, 2.0 * focal_px()).levelled(plane)
+    assert np.count_nonzero(levelled > 127) == pytest.approx(10 * 8, abs=12)
+    assert levelled[48, 80] == 255
 
 
 def test_pairs_show_driving_and_are_spread_over_the_drive() -> None:
@@ -80,4 +88,5 @@ def test_a_camera_that_looks_aside_or_back_is_not_mounted_to_look_ahead() -> Non
     assert mounting.mounting_of(tracks(yaw_deg=20.0)) is None
     ahead = tracks()
     assert mounting.mounting_of(ahead) is not None
-    assert mounting.mounting_of([(q, p) for p, q in ahead]) is None
+    back = [Tracked(pair.after, pair.before, pair.driven_m) for pair in ahead]
+    assert mounting.mounting_of(back) is None

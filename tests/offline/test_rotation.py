@@ -11,15 +11,18 @@ from offline.rotation import Rotation, rotation
 
 from .lamps import picture
 
+STRAIGHT_M = 1e6
+"""Over so long a way no turn makes the camera slip aside: these cameras turn on the spot."""
+
 
 def turned(before: np.ndarray, after: np.ndarray, mounting: Mounting) -> Rotation | None:
-    tracked = track(before, after)
+    tracked = track(before, after, STRAIGHT_M)
     return None if tracked is None else rotation(tracked, mounting)
 
 
 def mounted(pitch_deg: float = 0.0, yaw_deg: float = 0.0) -> Mounting:
     right, down = (focal_px() * np.tan(np.radians(a)) for a in (yaw_deg, pitch_deg))
-    return Mounting(float(right), float(down), 0.5)
+    return Mounting(float(right), float(down), 0.5, focal_px())
 
 
 @pytest.mark.parametrize("up_deg", [-3.0, -0.5, 0.0, 1.0, 4.0])
@@ -30,7 +33,7 @@ def test_pitch_is_measured_while_driving(up_deg):
     assert found.yaw_deg == pytest.approx(0.0, abs=0.3)
 
 
-@pytest.mark.parametrize("left_deg", [-12.0, -3.0, 2.0, 12.0])
+@pytest.mark.parametrize("left_deg", [-25.0, -12.0, -3.0, 2.0, 12.0, 22.0])
 def test_yaw_is_measured_while_driving(left_deg):
     found = turned(picture(0, 0, 0), picture(4, 0, left_deg), mounted())
     assert found is not None
@@ -46,6 +49,34 @@ def test_a_camera_mounted_askew_measures_the_same():
     )  # fmt: skip
     assert found is not None
     assert found.pitch_deg == pytest.approx(2.0, abs=0.3)
+
+
+def test_a_narrow_lens_shows_a_smaller_turn():
+    before, after = picture(0, 0, 0), picture(4, 0, 6.0)
+    wide = turned(before, after, mounted())
+    narrow = turned(before, after, Mounting(0.0, 0.0, 0.5, focal_px(45.0)))
+    assert wide is not None
+    assert narrow is not None
+    assert narrow.yaw_deg == pytest.approx(wide.yaw_deg * focal_px() / focal_px(45.0), rel=0.1)
+
+
+def test_a_lower_direction_of_travel_changes_the_pitch_as_foretold():
+    tracked = track(picture(0, 0, 0), picture(5, 1.0, 0), STRAIGHT_M)
+    assert tracked is not None
+    here, lower = (rotation(tracked, Mounting(0.0, y, 0.5, focal_px())) for y in (0.0, 0.5))
+    assert here is not None
+    assert lower is not None
+    assert here.pitch_per_down_px != 0.0
+    # Weights change with the place as well, so the whole change is less than the derivative says.
+    change, foretold = lower.pitch_deg - here.pitch_deg, 0.5 * here.pitch_per_down_px
+    assert 0.0 < change < 1.2 * foretold
+
+
+def test_in_a_bend_the_camera_moves_towards_its_inside():
+    tracked = track(picture(0, 0, 0), picture(4, 0, 4.0), 4.0)
+    assert tracked is not None
+    assert tracked.slip(np.radians(4.0)) == pytest.approx(-1.7 * np.radians(4.0) / 4.0)
+    assert tracked.slip(np.radians(-4.0)) == -tracked.slip(np.radians(4.0))
 
 
 def test_a_lorry_across_a_third_of_the_picture_changes_little():

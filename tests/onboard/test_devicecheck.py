@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from onboard.emulator import Fault
 
 
@@ -36,6 +38,22 @@ def test_each_failure_says_what_to_do(engine_bay, tmp_path: Path, onboard_progra
         (at,) = [k for k, line in enumerate(lines) if line.startswith(f"FAILED  {device}")]
         assert lines[at + 1].startswith("        -> ")
         assert advice in lines[at + 1]
+
+
+@pytest.mark.parametrize("fov_deg", [None, 71.0])
+def test_a_field_of_view_is_asked_for(
+    fov_deg: float | None, camera_file: Path, tmp_path: Path, onboard_program
+) -> None:
+    config = tmp_path / "onboard.toml"
+    told = "" if fov_deg is None else f"fov_deg = {fov_deg}\n"
+    config.write_text(f"[camera]\nfps = 15\n{told}")
+    done = onboard_program(
+        *("check", "--config", config, "--camera", camera_file, "--to", tmp_path / "trips"),
+        "--json",
+    )
+    (camera,) = (f for f in json.loads(done.stdout) if f["device"] == "camera")
+    assert camera["good"]
+    assert ("`fov_deg`" in camera["advice"]) == (fov_deg is None)
 
 
 def test_a_camera_that_gives_no_mjpeg_to_keep(

@@ -86,13 +86,15 @@ def test_a_trip_begins_and_ends_with_the_engine(
 
 
 def test_now_needs_no_engine_and_sigterm_closes(start_logger, camera_file) -> None:
-    logger = start_logger("--camera", camera_file, "--now", config="[camera]\nfps = 15\n")
+    config = "[camera]\nfps = 15\nfov_deg = 72.0\n"
+    logger = start_logger("--camera", camera_file, "--now", config=config)
     logger.wait_for("begins: asked to")
     time.sleep(1.5)
     assert logger.stop() == 0
     with only_trip(logger.trips) as trip:
         assert trip.info.ended_why == "stopped by SIGTERM"
         assert trip.info.vehicle == "vehicle"
+        assert trip.info.fov_deg == 72.0
         assert trip.frames().index.size >= 8
         assert trip.samples() == {}
 

@@ -39,6 +39,21 @@ def make_trip(root: Path, *, seconds: int = 20, skip: range = range(0), **more: 
     return writer.path
 
 
+def test_a_field_of_view_is_kept_and_trips_without_one_are_read(tmp_path: Path) -> None:
+    told = make_trip(tmp_path / "told", fov_deg=71.5)
+    assert Trip.open(told).info.fov_deg == 71.5
+    untold = make_trip(tmp_path / "untold")
+    assert Trip.open(untold).info.fov_deg is None
+    # As it was recorded before there was a column for it.
+    writer = TripWriter.create(tmp_path / "old", vehicle="B-GW 1", driver="", trip_id="old")
+    writer.abandon()
+    with sqlite3.connect(writer.path / "trip.sqlite") as database:
+        database.execute("ALTER TABLE trip DROP COLUMN fov_deg")
+    database.close()
+    recover(writer.path)
+    assert Trip.open(writer.path).info.fov_deg is None
+
+
 def test_a_trip_reads_back_as_it_was_written(tmp_path: Path) -> None:
     writer = TripWriter.create(
         tmp_path,

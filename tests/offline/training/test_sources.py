@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from offline import motion
+from offline.corners import STANDARD_FOV_DEG
 from offline.errors import InputError
 from offline.training import framesets, labelledvideo, sources, tables
 from offline.training.config import load_config
@@ -177,7 +178,13 @@ def test_drives_with_one_camera_share_its_mounting(tmp_path: Path) -> None:
     levelled = motion.CODES.index("levelled")
     assert apart.codes is not None
     assert shared.codes is not None
-    assert (apart.codes[:30, levelled] == 255).all()
+    assert (apart.codes[:30, levelled] == motion.FOV_UNKNOWN).all()
     assert not apart.codes[30:].any()
-    assert (shared.codes[:, levelled] == 255).all()
+    assert (shared.codes[:, levelled] == motion.FOV_UNKNOWN).all()
+    told = sources.read_pictures(
+        table.assign(camera="van 7", fov_deg=STANDARD_FOV_DEG), tmp_path, ROAD, "labels.csv"
+    )
+    assert told.codes is not None
+    assert (told.codes[:, levelled] == 255).all()
+    assert np.array_equal(told.codes[:, 1:], shared.codes[:, 1:])
     assert not np.array_equal(shared.planes[35], apart.planes[35])

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from offline import preprocessing
+from offline.corners import focal_px
 from offline.errors import InputError
 from offline.training import sources, synth
 
@@ -84,7 +85,9 @@ def test_the_horizon_stands_where_the_camera_pitch_puts_it(rendered: Path) -> No
     half_width = np.tan(np.radians(road.horizontal_fov_deg / 2))
     expected = np.tan(np.radians(road.camera_pitch_deg)) / half_width * 80 / 48
     assert road.mounting is not None
-    assert np.allclose(road.horizon, expected - road.mounting.down_px / 48)
+    # Levelled, and as a camera of the standard field of view sees it.
+    zoom = focal_px() / road.mounting.focal_px
+    assert np.allclose(road.horizon, zoom * (expected - road.mounting.down_px / 48))
     assert np.abs(road.horizon).max() < 1.0
     # The picture is levelled by what its own pictures showed of the camera.
     frames = sources.read_synth(rendered, HEADS, None)[0]

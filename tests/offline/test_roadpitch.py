@@ -1,0 +1,107 @@
+"""The road's pitch summed from a camera's, and what is told apart from it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from offline import roadpitch
+from offline.roadpitch import LASTING, road_pitch
+from offline.rotation import Rotation
+
+APART_M = 6.0
+
+
+def drive(
+    road_deg: np.ndarray,
+    *,
+    down_px: float = 0.0,
+    squat: float = 0.0,
+    roll_deg: float = 0.0,
+    speed_mps: np.ndarray | None = None,
+    yaw_deg: np.ndarray | None = None,
+) -> roadpitch.RoadPitch:
+    """What is made of a drive whose truth is known."""
+    count = road_deg.size
+    speed = np.full(count, 2.0 * APART_M) if speed_mps is None else speed_mps
+    driven_m = np.concatenate([[0.0], np.cumsum(speed[:-1] * 0.5)])
+    yaw = np.zeros(count - 1) if yaw_deg is None else yaw_deg
+    acceleration = np.gradient(speed, 0.5)
+    by_down = -0.07
+    seen = np.diff(road_deg + squat * acceleration) - np.radians(yaw) * roll_deg
+    # The direction of travel was taken to lie higher than it does.
+    seen = seen - by_down * down_px
+    steps = [
+        Rotation(float(pitch), float(turn), 0.03, 0.05, by_down)
+        for pitch, turn in zip(seen, yaw, strict=True)
+    ]
+    return road_pitch(0.5 * np.arange(count), driven_m, steps, 60.0)
+
+
+def hill(count: int = 200) -> np.ndarray:
+    road = np.zeros(count)
+    road[80:120] = 3.0
+    return np.convolve(np.pad(road, 2, mode="edge"), np.full(5, 0.2), "valid")
+
+
+def lasting(found: roadpitch.RoadPitch, name: str) -> float:
+    return float(found.lasting[LASTING.index(name)])
+
+
+def test_a_hill_is_found_where_it_is() -> None:
+    found = drive(hill())
+    grade = found.grade_percent(np.array([50, 100, 170]) * APART_M)
+    assert grade[1] == pytest.approx(5.2, abs=1.5)
+    # The whole is pulled to level, so a hill lowers the road beside it a little.
+    assert abs(grade[0]) < 1.2
+    assert abs(grade[2]) < 1.2
+
+
+def test_a_direction_of_travel_taken_too_high_makes_no_endless_hill() -> None:
+    found = drive(hill(), down_px=1.0)
+    assert lasting(found, "down_px") == pytest.approx(1.0, abs=0.35)
+    assert np.abs(found.pitch_deg - drive(hill()).pitch_deg).max() < 0.5
+
+
+def test_squatting_is_no_hill() -> None:
+    speed = 12.0 + 2.0 * np.sin(np.arange(200) / 2.5)
+    found = drive(np.zeros(200), squat=0.5, speed_mps=speed)
+    # Drawn to what cars do as a rule, but seen.
+    assert 0.36 < lasting(found, "squat") < 0.6
+    assert np.abs(found.grade_percent(found.place_m))[5:-5].max() < 0.6
+
+
+def test_a_leaning_camera_that_turns_does_not_climb() -> None:
+    yaw = np.where(np.arange(199) % 40 < 8, 10.0, 0.0)
+    found = drive(np.zeros(200), roll_deg=1.5, yaw_deg=yaw)
+    straight = drive(np.zeros(200), yaw_deg=yaw)
+    assert lasting(found, "roll") > lasting(straight, "roll") + 0.5
+    assert np.abs(found.pitch_deg).max() < 0.8
+
+
+def test_standing_fades_no_slope() -> None:
+    road = np.concatenate([np.zeros(60), np.full(30, 3.0)])
+    apart_m = np.full(89, APART_M)
+    apart_m[55:83] = np.abs(np.linspace(-APART_M, APART_M, 28))
+    driven_m = np.concatenate([[0.0], np.cumsum(apart_m)])
+    steps = [Rotation(float(p), 0.0, 0.03, 0.05, 0.0) for p in np.diff(road)]
+    t_s = 0.5 * np.arange(90)
+    moving = road_pitch(t_s, driven_m, steps, 60.0)
+    # The same drive with ten minutes at a light on the hill.
+    wait = 1200
+    still = [Rotation(0.0, 0.0, 0.0, 0.0, 0.0)] * wait
+    waited = road_pitch(
+        0.5 * np.arange(90 + wait),
+        np.concatenate([driven_m[:70], np.full(wait, driven_m[69]), driven_m[70:]]),
+        [*steps[:69], *still, *steps[69:]],
+        60.0,
+    )
+    assert waited.place_m.size == moving.place_m.size
+    assert waited.pitch_deg == pytest.approx(moving.pitch_deg, abs=0.4)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_a_drive_of_hardly_a_picture_is_level(count: int) -> None:
+    steps = [None] * (count - 1)
+    found = road_pitch(0.5 * np.arange(count), 6.0 * np.arange(count), steps, 60.0)
+    assert found.grade_percent(np.zeros(1))[0] == pytest.approx(0.0)
