@@ -75,10 +75,12 @@ class Survey:
     ----------
     fov_deg : float, optional
         Horizontal field of view of the camera's planes, where it is known.
+    alone : bool
+        False for one of several surveys that `settle` together.
     """
 
-    def __init__(self, fov_deg: float | None = None) -> None:
-        self._fov_deg = fov_deg
+    def __init__(self, fov_deg: float | None = None, *, alone: bool = True) -> None:
+        self._fov_deg, self._alone = fov_deg, alone
         self._mounting: Mounting | None = None
         self._sought = False
         self._step_of: list[int] = []
@@ -108,7 +110,7 @@ class Survey:
         self._t_s.append(t_s)
         self._driven_m.append(driven_m)
         self._last = plane
-        if self._waiting >= HELD:
+        if self._waiting >= HELD and self._alone:
             settle([self], self._fov_deg)
             # A mounting that twenty minutes did not show may be shown by what follows.
             self._sought = self._mounting is not None
@@ -167,7 +169,11 @@ def settle(surveys: Sequence[Survey], fov_deg: float | None) -> Mounting | None:
         tracks = [tracks[k] for k in spread]
     mounting = mountings.mounting_of(tracks, fov_deg)
     if mounting is not None:
-        lower = float(np.mean([each.lower_px(mounting) for each in surveys if each.useful()]))
+        # A short stretch hardly tells: its estimate is drawn to none.
+        told = [
+            (each.lower_px(mounting), len(pairs)) for each in surveys if (pairs := each.useful())
+        ]
+        lower = float(np.average([px for px, _ in told], weights=[count for _, count in told]))
         mounting = replace(mounting, down_px=mounting.down_px + lower)
     for each in surveys:
         each.settle(mounting)
@@ -209,7 +215,7 @@ def survey_recorded(
         One array a drive; all zero without a mounting.
     """
     parts = [
-        (k, rows, Survey(fov_deg))
+        (k, rows, Survey(fov_deg, alone=False))
         for k, drive in enumerate(drives)
         for rows in recorded_phases(drive.t_s)
     ]
@@ -242,7 +248,7 @@ def codes(t_s: Array, driven_m: Array, steps: list[Rotation | None]) -> NDArray[
     known = np.array([step is not None for step in steps], np.bool_)
     yaw = np.array([step.yaw_deg if step is not None else 0.0 for step in steps])
     # Where a turn was lost the road goes on as measured before and after.
-    bent = np.flatnonzero(known & (apart >= STANDING_M))
+    bent = np.flatnonzero(known & (apart >= mountings.APART_M[0]))
     if bent.size:
         lost = np.flatnonzero(~known)
         bend = np.interp(s[lost] + apart[lost] / 2.0, s[bent] + apart[bent] / 2.0,

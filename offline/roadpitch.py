@@ -32,6 +32,8 @@ SD_FACTOR: Final = 2.0
 """Of a rotation's own standard deviation (measured on rendered roads)."""
 TURNING_SD: Final = 0.02
 """Share of a yaw that is taken for pitch."""
+MOST_MPS2: Final = 8.0
+"""Hardly a road vehicle brakes harder."""
 TAIL: Final = 8.0
 """Degrees of freedom of a step's error (Student's t): a passing lorry must not make a hill."""
 LASTING: Final = ("down_px", "squat", "roll", "body_roll")
@@ -130,7 +132,7 @@ def _acceleration(t_s: Array, driven_m: Array) -> Array:
     between_s = np.maximum((t_s[2:] - t_s[:-2]) / 2.0, 1e-3)
     # Over a gap nothing is known of how the speed changed.
     rough = np.where(between_s < 2.0, np.diff(speed) / between_s, 0.0)
-    rough = np.clip(np.concatenate([[0.0], rough, [0.0]]), -8.0, 8.0)
+    rough = np.clip(np.concatenate([[0.0], rough, [0.0]]), -MOST_MPS2, MOST_MPS2)
     padded = np.pad(rough, 1, mode="edge")
     return np.asarray(0.25 * padded[:-2] + 0.5 * padded[1:-1] + 0.25 * padded[2:])
 

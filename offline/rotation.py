@@ -27,7 +27,7 @@ class Rotation:
     pitch_deg, yaw_deg : float
         Upward and to the left.
     pitch_sd_deg, yaw_sd_deg : float
-        As the fit sees it; true errors are about three times as large.
+        As the fit sees it; true errors are about twice as large (measured on rendered roads).
     pitch_per_down_px : float
         Degrees by which `pitch_deg` changes if the direction of travel lies a pixel lower.
     """

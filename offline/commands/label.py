@@ -57,6 +57,7 @@ def command(trip: Path, out: Path, gpx: Path | None, confidence: float, as_json:
             "sequence": opened.info.trip_id,
             "t_s": (t_ns - t_ns[0]) / 1e9,
             "speed_mps": ahead.speed_mps,
+            "fov_deg": opened.info.fov_deg,
             "slope": _labels(slope, roadscene.SLOPES, confidence),
             "course": _labels(course, roadscene.COURSES, confidence),
             "p_slope": np.nan_to_num(slope).max(axis=1),

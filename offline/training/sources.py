@@ -246,8 +246,17 @@ def _along_drives(
 
 def _field_of_view(of_camera: pd.DataFrame) -> float | None:
     """Of one camera's pictures, as the table tells it."""
-    told = of_camera["fov_deg"].dropna() if "fov_deg" in of_camera else pd.Series(dtype=float)
-    return float(told.median()) if len(told) else None
+    if "fov_deg" not in of_camera:
+        return None
+    told = pd.to_numeric(of_camera["fov_deg"], errors="coerce")
+    values = told.dropna().unique()
+    if bool((told.isna() & of_camera["fov_deg"].notna()).any()) or len(values) > 1:
+        raise InputError("column fov_deg: one camera needs one number of degrees, or none")
+    if not len(values):
+        return None
+    if not 20.0 <= values[0] <= 150.0:
+        raise InputError(f"column fov_deg: {values[0]:g} is not between 20 and 150 degrees")
+    return float(values[0])
 
 
 def read_plane(file: Path) -> NDArray[np.uint8]:

@@ -49,6 +49,7 @@ def _show(found: dict[str, Any]) -> None:
             f"{len(found['video_files'])} files, "
             f"{sum(f['bytes'] for f in found['video_files']) / 1e6:.1f} MB",
         ),
+        ("field of view", f"{found['fov_deg']:g}°" if found["fov_deg"] else ""),
         ("OBD-II", found["origin"].get("obd")),
         ("note", found["origin"].get("note")),
         ("software", f"{found['software']}, trip format {found['schema_version']}"),

@@ -141,6 +141,17 @@ def test_a_mounting_that_the_first_minutes_hide_is_found_later(
     assert found.codes.shape == (60, CODE_BYTES)
 
 
+def test_a_long_recording_keeps_its_mounting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(motion, "HELD", 15)
+    driven_m = 4.0 * np.arange(40)
+    planes = np.stack([picture(s, -3.0) for s in driven_m])
+    drive = motion.Drive(planes, 0.5 * np.arange(40), driven_m)
+    mounting, (codes,) = motion.survey_recorded([drive])
+    assert mounting is not None
+    assert mounting.down_px == pytest.approx(-6.6, abs=1.5)
+    assert codes[:, 0].all()
+
+
 @pytest.mark.parametrize("rate_hz", [2.0, 5.0, 10.0])
 def test_pictures_at_any_rate_are_surveyed_in_a_trips_steps(rate_hz: float) -> None:
     running = motion.Survey()

@@ -187,4 +187,7 @@ def test_drives_with_one_camera_share_its_mounting(tmp_path: Path) -> None:
     assert told.codes is not None
     assert (told.codes[:, levelled] == 255).all()
     assert np.array_equal(told.codes[:, 1:], shared.codes[:, 1:])
+    for wrong in (0.0, 400.0, "70 deg"):
+        with pytest.raises(InputError, match="fov_deg"):
+            sources.read_pictures(table.assign(fov_deg=wrong), tmp_path, ROAD, "labels.csv")
     assert not np.array_equal(shared.planes[35], apart.planes[35])
