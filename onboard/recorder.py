@@ -156,7 +156,7 @@ class Recorder:
             vehicle=settings.vehicle.name or self._vin or "vehicle",
             driver=self._driver,
             camera=camera.source,
-            fov_deg=camera.fov_deg,
+            fov_deg=camera.fov_deg if camera.source else None,
             vehicle_class=settings.vehicle.vehicle_class,
             origin=self._origin(),
         )

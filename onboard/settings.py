@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from onboard.errors import SettingsError
 from onboard.signals import ALWAYS, SIGNALS
+from onboard.stills import FOV_RANGE_DEG
 
 DEFAULT_FILE: Final = Path("/etc/gradewise/onboard.toml")
 OBD_SIGNALS: Final = tuple(name for name, signal in SIGNALS.items() if signal.pid is not None)
@@ -43,7 +44,7 @@ class CameraSettings(_Section):
         default=720, description="Pixels, V4L2 only."
     )
     fps: Annotated[int, Field(ge=1, le=120)] = Field(default=30, description="Pictures a second.")
-    fov_deg: Annotated[float, Field(ge=20, le=150)] | None = Field(
+    fov_deg: Annotated[float, Field(ge=FOV_RANGE_DEG[0], le=FOV_RANGE_DEG[1])] | None = Field(
         default=None,
         description="Horizontal field of view, from the camera's data sheet: slopes and bends are "
         "measured better.",

@@ -16,6 +16,8 @@ from onboard.jpeg import Jpeg
 STILL_WIDTH: Final = 320
 STILL_HEIGHT: Final = 180
 STILL_JPEG_QUALITY: Final = 80
+FOV_RANGE_DEG: Final = (20.0, 150.0)
+"""Horizontal fields of view that a camera may be said to have."""
 
 _REDUCED: Final = {
     2: cv2.IMREAD_REDUCED_COLOR_2,

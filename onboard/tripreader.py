@@ -320,26 +320,23 @@ def check_database(folder: Path) -> None:
 
 def read_info(path: Path, connection: sqlite3.Connection) -> TripInfo:
     """Read the trip's own row."""
-    columns = {name for _, name, *_ in connection.execute("PRAGMA table_info(trip)")}
-    # Trips recorded before the column was added have none.
-    fov = "fov_deg" if "fov_deg" in columns else "NULL"
-    row = connection.execute(
-        "SELECT trip_id, vehicle, vehicle_class, vin, driver, camera, software, started_utc_ns, "
-        f"ended_why, origin, {fov} FROM trip"
-    ).fetchone()
-    if row is None:
+    found = connection.execute("SELECT * FROM trip")
+    values = found.fetchone()
+    if values is None:
         raise TripError(f"{path} is empty: its database has no trip in it")
+    row = dict(zip((name for name, *_ in found.description), values, strict=True))
     return TripInfo(
-        trip_id=row[0],
-        vehicle=row[1],
-        vehicle_class=row[2],
-        vin=row[3],
-        driver=row[4],
-        camera=row[5],
-        software=row[6],
-        started_utc_ns=row[7],
-        ended_why=row[8] or "",
+        trip_id=row["trip_id"],
+        vehicle=row["vehicle"],
+        vehicle_class=row["vehicle_class"],
+        vin=row["vin"],
+        driver=row["driver"],
+        camera=row["camera"],
+        software=row["software"],
+        started_utc_ns=row["started_utc_ns"],
+        ended_why=row["ended_why"] or "",
         schema_version=SCHEMA_VERSION,
-        origin=json.loads(row[9]),
-        fov_deg=row[10],
+        origin=json.loads(row["origin"]),
+        # Trips recorded before the column was added have none.
+        fov_deg=row.get("fov_deg"),
     )

@@ -19,6 +19,7 @@ from rich.progress import Progress
 import models
 from offline import frames, runtime
 from offline.classifier import Classifier
+from offline.commands.fieldofview import fov_option
 from offline.errors import InputError, ModelError
 from offline.labelling import FrameLabels, label_frames, scene_names
 from offline.roadscene import UNDETERMINED
@@ -52,12 +53,9 @@ TRIP_DATABASE: Final = "trip.sqlite"
     help="Labels a second of a trip or video; for a folder, the rate at which its stills were "
     f"taken.  [default: {frames.DEFAULT_RATE_HZ:g}; for a trip, every still]",
 )
-@click.option(
-    "--fov",
-    "fov_deg",
-    type=click.FloatRange(20, 150),
-    help="Horizontal field of view of a video's or folder's camera in degrees.  [default: not "
-    "known; for a trip, as recorded]",
+@fov_option(
+    "Horizontal field of view of a video's or folder's camera in degrees.  [default: not known; "
+    "for a trip, as recorded]"
 )
 @click.option(
     "--model",

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 import models
+from offline.commands.fieldofview import fov_option
 from offline.errors import ModelError
 
 if TYPE_CHECKING:
@@ -32,8 +33,7 @@ CONTEXT_S = 120.0
               help="First second of the video.")  # fmt: skip
 @click.option("--to", "end_s", type=float, default=float("inf"), show_default="its end",
               help="Last second of the video.")  # fmt: skip
-@click.option("--fov", "fov_deg", type=click.FloatRange(20, 150), show_default="not known",
-              help="Horizontal field of view of the video's camera in degrees.")  # fmt: skip
+@fov_option("Horizontal field of view of the video's camera in degrees.  [default: not known]")
 @click.option("--only", metavar="TEXT", help="Only rows of a CSV whose source contains TEXT.")
 @click.option("--threads", type=click.IntRange(1), default=1, show_default=True,
               help="Threads of the network.")  # fmt: skip
@@ -69,6 +69,8 @@ def command(
     from offline.training import evaluation
     from offline.training.labelledvideo import read_video
 
+    if fov_deg is not None and video is None:
+        raise click.UsageError("--fov is for a --video; a table tells it in a column fov_deg")
     folder = _model_folder(model)
     classifier = Classifier(folder, threads=threads)
     heads = {name: head.classes for name, head in classifier.heads.items()}

@@ -12,6 +12,7 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
+from offline.commands.fieldofview import fov_option
 from offline.fusion.grade import MEASURED_BY
 from offline.importing.assembly import Request, import_trip
 
@@ -65,12 +66,9 @@ class _Zone(click.ParamType):
     help="Seconds from the video's first picture to the log's first row; negative if the log "
     "began before.  [default: by the clocks of both]",
 )
-@click.option(
-    "--fov",
-    "fov_deg",
-    type=click.FloatRange(20, 150),
-    help="Horizontal field of view of the camera in degrees, from its data sheet: slopes and bends "
-    "are measured better.  [default: not known]",
+@fov_option(
+    "Horizontal field of view of the camera in degrees, from its data sheet: slopes and bends are "
+    "measured better.  [default: not known]"
 )
 @click.option(
     "--timezone",
@@ -109,6 +107,8 @@ def command(
     without a log is labelled and not scored. Video and log are aligned by their clocks where both
     carry one, else by --offset. Nothing is sent anywhere, and sound is left out.
     """
+    if fov_deg is not None and video is None:
+        raise click.UsageError("--fov is the camera's: it needs --video")
     request = Request(
         obd=obd,
         video=video,

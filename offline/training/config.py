@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from offline.errors import InputError
+from onboard.stills import FOV_RANGE_DEG
 
 ROAD_SCENE_CONFIG = Path(__file__).resolve().parent / "road_scene.toml"
 """The configuration of the released model."""
@@ -42,7 +43,10 @@ class VideoSource(_Strict):
         default_factory=dict, description="Weight of a head's labels from this source, 0 to 1."
     )
     fov_deg: float | None = Field(
-        default=None, ge=20, le=150, description="Horizontal field of view of its camera."
+        default=None,
+        ge=FOV_RANGE_DEG[0],
+        le=FOV_RANGE_DEG[1],
+        description="Horizontal field of view of its camera.",
     )
 
 

@@ -25,6 +25,7 @@ from offline.training.config import (
 )
 from offline.training.framesets import FrameSet, one_hot
 from offline.training.labelledvideo import read_video
+from onboard.stills import FOV_RANGE_DEG
 
 Split = Literal["train", "validation", "test"]
 PICTURES: Final = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
@@ -254,8 +255,11 @@ def _field_of_view(of_camera: pd.DataFrame) -> float | None:
         raise InputError("column fov_deg: one camera needs one number of degrees, or none")
     if not len(values):
         return None
-    if not 20.0 <= values[0] <= 150.0:
-        raise InputError(f"column fov_deg: {values[0]:g} is not between 20 and 150 degrees")
+    low, high = FOV_RANGE_DEG
+    if not low <= values[0] <= high:
+        raise InputError(
+            f"column fov_deg: {values[0]:g} is not between {low:g} and {high:g} degrees"
+        )
     return float(values[0])
 
 

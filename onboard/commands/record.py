@@ -49,8 +49,9 @@ def command(
     Options given here go before the configuration file. Trips that an earlier run could not
     close are recovered first.
     """
+    configured = load_settings(config)
     settings = _with_options(
-        load_settings(config),
+        configured,
         {
             "camera": {"source": camera},
             "obd": {"port": obd},
@@ -58,6 +59,10 @@ def command(
             "storage": {"folder": to},
         },
     )
+    if configured.camera.source not in ("", settings.camera.source):
+        # What the file tells of its own camera does not hold for another.
+        unknown = settings.camera.model_copy(update={"fov_deg": None})
+        settings = settings.model_copy(update={"camera": unknown})
     if not settings.camera.source and not settings.obd.port:
         raise click.UsageError("nothing to record: name a --camera or an --obd adapter")
     if not settings.obd.port and not now:

@@ -87,6 +87,7 @@ def test_other_classes_get_their_own_columns(
         (["stills", "--model", "nope"], "no released model 'nope'"),
         (["stills", "--csv", "nowhere/labels.csv"], "there is no folder"),
         (["stills", "--json"], "give --csv a file"),
+        (["stills", "--fov", "nan"], "not a number of degrees"),
         (["trip"], "trip"),
     ],
 )

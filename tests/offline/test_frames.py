@@ -12,6 +12,7 @@ import pytest
 import models
 from offline import frames, labelling, video
 from offline.classifier import Classifier
+from offline.corners import STANDARD_FOV_DEG, focal_px
 from offline.errors import InputError
 from offline.frames import FolderFrames, Frame, StillsOfTrip, VideoFrames, VideoOfTrip
 from offline.odometer import Odometer
@@ -285,6 +286,18 @@ def test_the_pictures_that_the_network_sees_are_levelled(tmp_path: Path) -> None
     shown = {frame.source: frame.plane for frame in labelling._levelled(source.frames(), motions)}
     assert np.array_equal(shown["drive_10.png"], mounting.levelled(seen["drive_10.png"]))
     assert np.array_equal(shown["alone.png"], seen["alone.png"])
+
+
+def test_the_told_field_of_view_reaches_the_survey(tmp_path: Path) -> None:
+    for k in range(40):
+        still = cv2.resize(lamps.picture(6.0 * k, pitch_deg=-4.0)[3:93], (320, 180))
+        cv2.imwrite(str(tmp_path / f"drive_{k:02d}.png"), still)
+    for fov_deg, byte in ((None, 128), (50.0, 255)):
+        source = FolderFrames(tmp_path, fov_deg=fov_deg)
+        motion = labelling._motions(source, None)[0]["drive_"]
+        assert motion.mounting is not None
+        assert motion.mounting.focal_px == focal_px(fov_deg or STANDARD_FOV_DEG)
+        assert {codes[0] for codes in motion.codes_of.values()} == {byte}
 
 
 def source_index(source: FolderFrames, name: str) -> int:

@@ -128,9 +128,18 @@ def test_a_field_of_view_comes_along(tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     (path,) = find_trips(tmp_path / "trips")
     assert Trip.open(path).info.fov_deg == 68.5
-    refused = CliRunner().invoke(command, [*arguments, "--fov", "400"])
+    for wrong, said in (("400", "is not in the range"), ("nan", "not a number of degrees")):
+        refused = CliRunner().invoke(command, [*arguments, "--fov", wrong])
+        assert refused.exit_code == 2
+        assert said in refused.output
+
+
+def test_a_log_alone_has_no_field_of_view(tmp_path: Path, log: Path) -> None:
+    arguments = ["--obd", str(log), "--vehicle", "van", "--out", str(tmp_path / "trips")]
+    refused = CliRunner().invoke(command, [*arguments, "--fov", "70"])
     assert refused.exit_code == 2
-    assert "20<=x<=150" in refused.output
+    assert "needs --video" in refused.output
+    assert not (tmp_path / "trips").exists()
 
 
 def test_offset_places_the_log_on_the_video(tmp_path: Path, log: Path) -> None:

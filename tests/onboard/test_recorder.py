@@ -99,6 +99,14 @@ def test_now_needs_no_engine_and_sigterm_closes(start_logger, camera_file) -> No
         assert trip.samples() == {}
 
 
+def test_another_camera_than_configured_has_no_field_of_view(start_logger, camera_file) -> None:
+    config = '[camera]\nsource = "/dev/video7"\nfov_deg = 72.0\n'
+    logger = start_logger("--camera", camera_file, "--now", "--once", "--fast", config=config)
+    assert logger.process.wait(60) == 0
+    with only_trip(logger.trips) as trip:
+        assert trip.info.fov_deg is None
+
+
 def test_a_file_as_fast_as_possible(start_logger, camera_file) -> None:
     logger = start_logger("--camera", camera_file, "--now", "--once", "--fast")
     assert logger.process.wait(60) == 0

@@ -131,6 +131,9 @@ def test_a_model_folder_of_other_classes_is_refused_for_a_labelled_table(
     cv2.imwrite(str(tmp_path / "x.png"), np.zeros((90, 160), np.uint8))
     with pytest.raises(InputError, match=r"'gravel'.*not one of the classes stripes, bars"):
         CliRunner().invoke(evaluate, [str(project / "surface"), str(table)], catch_exceptions=False)
+    refused = CliRunner().invoke(evaluate, [str(project / "surface"), str(table), "--fov", "60"])
+    assert refused.exit_code == 2
+    assert "column fov_deg" in refused.output
 
 
 def test_a_resumed_run_draws_the_batches_of_an_uninterrupted_one(
