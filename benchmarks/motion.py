@@ -17,13 +17,13 @@ import cv2
 import numpy as np
 
 
-def truth_of(seed: int, road: int) -> tuple[float, float]:
+def truth_of(seed: int, road: int, fov_deg: float) -> tuple[float, float]:
     """Where the direction of travel lies on the plane: pixels right and down of its middle."""
     from offline.corners import focal_px
     from offline.training.synth import drawn
 
     mounting = drawn(seed, road)[1].mounting
-    focal = focal_px(float(np.degrees(mounting.horizontal_fov_rad)))
+    focal = focal_px(fov_deg)
     right, down = (focal * float(np.tan(angle)) for angle in (mounting.yaw_rad, mounting.pitch_rad))
     return right, down
 
@@ -32,7 +32,7 @@ def measure(folder: Path, count: int, *, told: bool) -> dict[str, float]:
     """Survey `count` roads of a synthetic set, told the camera's field of view or not."""
     from offline import motion
     from offline.corners import track
-    from offline.rotation import rotation
+    from offline.rotation import STILL, rotation
     from offline.training import synth
 
     seed = int(str(synth.read_set(folder)["seed"]))
@@ -41,15 +41,14 @@ def measure(folder: Path, count: int, *, told: bool) -> dict[str, float]:
         raise SystemExit(f"{folder} holds no road of the test split: render more")
     column = {name: k for k, name in enumerate(motion.CODES)}
     off, straight, pitch, yaw_known = [], [], [], []
-    heading, grade = [], []
+    heading, grade, summed = [], [], []
     cpu_s, pictures = 0.0, 0
     for number, file in roads:
         road = synth.read_road(file)
-        right, down = truth_of(seed, number)
+        right, down = truth_of(seed, number, road.horizontal_fov_deg)
         drive = motion.Drive(road.planes, road.t_s, synth.driven_m(road.speed_mps))
         began = time.process_time()
-        fov_deg = synth.told_fov_deg(seed, number, road.horizontal_fov_deg) if told else None
-        mounting, (codes,) = motion.survey_recorded([drive], fov_deg)
+        mounting, (codes,) = motion.survey_recorded([drive], road.told_fov_deg if told else None)
         cpu_s += time.process_time() - began
         pictures += road.t_s.size
         straight.append((right, down))
@@ -58,20 +57,25 @@ def measure(folder: Path, count: int, *, told: bool) -> dict[str, float]:
             continue
         off.append((mounting.right_px - right, mounting.down_px - down))
         rises = np.diff(road.camera_pitch_deg)
-        for k in np.flatnonzero(road.speed_mps[:-1] > 1.0):
-            tracked = track(
-                road.planes[k], road.planes[k + 1], drive.driven_m[k + 1] - drive.driven_m[k]
-            )
+        turns = []
+        for k, apart_m in enumerate(np.diff(drive.driven_m).tolist()):
+            tracked = track(road.planes[k], road.planes[k + 1], apart_m)
             turn = None if tracked is None else rotation(tracked, mounting)
-            pitch.append((rises[k], np.nan if turn is None else turn.pitch_deg))
+            if road.speed_mps[k] > 1.0:
+                pitch.append((rises[k], np.nan if turn is None else turn.pitch_deg))
+            turns.append(turn if apart_m > 0.0 else STILL)
         known = codes[:, column["heading_known"]] > 200
         yaw_known.append(known.mean())
         seen = (codes[:, column["heading"]].astype(float) - 128.0) / motion.SIGNED["heading"]
         heading.append(np.stack([road.heading_change_deg[known], seen[known]], axis=1))
-        near = (codes[:, column["near_grade"]].astype(float) - 128.0) / motion.SIGNED["near_grade"]
-        grade.append(np.stack([road.grade_percent, near], axis=1))
+        for kept, found in (
+            (grade, codes),
+            (summed, motion.codes(road.t_s, drive.driven_m, turns)),
+        ):
+            near = found[:, column["near_grade"]].astype(float) - 128.0
+            kept.append(np.stack([road.grade_percent, near / motion.SIGNED["near_grade"]], axis=1))
     errors, true_px, steps = np.asarray(off), np.asarray(straight), np.asarray(pitch)
-    ahead, slopes = np.concatenate(heading), np.concatenate(grade)
+    ahead, slopes, alone = (np.concatenate(each) for each in (heading, grade, summed))
     held = ~np.isnan(errors[:, 0])
     measured = ~np.isnan(steps[:, 1])
 
@@ -95,6 +99,8 @@ def measure(folder: Path, count: int, *, told: bool) -> dict[str, float]:
         "grade_percent": float(np.sqrt(((slopes[:, 1] - slopes[:, 0]) ** 2).mean())),
         "grade_percent_baseline": float(np.sqrt((slopes[:, 0] ** 2).mean())),
         "grade_correlation": float(np.corrcoef(slopes.T)[0, 1]),
+        "grade_percent_without_uprights": float(np.sqrt(((alone[:, 1] - alone[:, 0]) ** 2).mean())),
+        "grade_correlation_without_uprights": float(np.corrcoef(alone.T)[0, 1]),
         "ms_per_picture": 1000.0 * cpu_s / pictures,
     }
 
@@ -105,7 +111,7 @@ def main() -> None:
                         help="synthetic set (default: %(default)s)")  # fmt: skip
     parser.add_argument("--untold", action="store_true",
                         help="as if nobody had told the camera's field of view")  # fmt: skip
-    parser.add_argument("--quick", action="store_true", help="5 roads instead of 100")
+    parser.add_argument("--quick", action="store_true", help="5 roads instead of all, at most 100")
     parser.add_argument("--json", type=Path, help="write the figures here")
     arguments = parser.parse_args()
     cv2.setNumThreads(1)

@@ -59,6 +59,7 @@ class Sample:
     plan: Plan
     crf: int = 23
     suite: SensorSuite = ADAPTER
+    fov_deg: float | None = None
 
 
 SR92_A: Final = Sample(
@@ -117,6 +118,7 @@ RENDERED: Final = Sample(
     started=datetime(2026, 11, 17, 16, 30, tzinfo=UTC),
     origin={"video": "rendered", "obd": "simulated", "note": RENDERED_NOTE},
     crf=31,
+    fov_deg=62.0,
     plan=Plan(
         CAR,
         lead_m=0.0,
@@ -173,6 +175,7 @@ def _write(
             vehicle=sample.vehicle,
             driver=sample.driver,
             camera="front",
+            fov_deg=sample.fov_deg,
             vehicle_class=sample.plan.vehicle.vehicle_class,
             origin=sample.origin,
             started_utc_ns=round(sample.started.timestamp() * 1e9),

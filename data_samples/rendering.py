@@ -18,7 +18,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from offline.preprocessing import STILL_HEIGHT, STILL_WIDTH
 from offline.training import lens, scenery
-from offline.training.drives import Drive, Mounting
+from offline.training.drives import WHEELBASE_M, Drive, Mounting, camera_axes
 from offline.training.renderer import Renderer
 from offline.training.roads import RoadNetwork, build_network
 
@@ -30,7 +30,8 @@ MOUNTING: Final = Mounting(
     roll_rad=0.0,
     horizontal_fov_rad=math.radians(62),
 )
-WHEELBASE_M: Final = 2.7
+REAR_AXLE_M: Final = 1.7
+"""Behind the camera."""
 
 Array = NDArray[np.float64]
 
@@ -62,7 +63,7 @@ def render_video(
     rng = np.random.default_rng([seed, 1])
     look = scenery.draw_look(rng, network)
     mesh, _ = scenery.build(rng, network)
-    camera = lens.draw_lens(rng)
+    camera = lens.draw_lens(rng, math.degrees(MOUNTING.horizontal_fov_rad))
     with Renderer() as renderer, av.open(str(target), "w", format="mp4") as sink:
         renderer.load(network, look, mesh, [])
         stream = sink.add_stream("libx264", rate=FRAMES_PER_S)
@@ -102,8 +103,10 @@ def _drive(network: RoadNetwork, t_s: Array, s_m: Array, seed: int) -> Drive:
     rng = np.random.default_rng([seed, 2])
     lateral = np.full(t_s.size, -0.5 * network.half_width_m)
     speed = np.gradient(s_m, t_s)
-    heading = path.at(s_m + 0.5 * WHEELBASE_M, path.heading)
-    rise = path.at(s_m + 1.0, path.z) - path.at(s_m + 1.0 - WHEELBASE_M, path.z)
+    rear_m = s_m - REAR_AXLE_M
+    # The rear axle does not slide sideways, so the vehicle heads where the road led back there.
+    heading = path.at(rear_m, path.heading)
+    rise = path.at(rear_m + WHEELBASE_M, path.z) - path.at(rear_m, path.z)
     shake = gaussian_filter1d(rng.normal(0, 1, t_s.size), 1.0) * math.radians(0.15)
     # A car squats and dives by roughly half a degree per m/s².
     squat = math.radians(0.4) * np.gradient(speed, t_s)
@@ -122,18 +125,6 @@ def _drive(network: RoadNetwork, t_s: Array, s_m: Array, seed: int) -> Drive:
         speed_mps=speed,
         lateral_m=lateral,
         eye=eye,
-        rotation=_axes(heading, pitch, roll),
+        rotation=camera_axes(heading, pitch, roll),
         mounting=MOUNTING,
     )
-
-
-def _axes(yaw: Array, pitch: Array, roll: Array) -> NDArray[np.float64]:
-    """Camera axes (right, up, backward) for a view along `yaw`, raised by `pitch`."""
-    zero = np.zeros_like(yaw)
-    forward = np.stack(
-        [np.cos(pitch) * np.cos(yaw), np.cos(pitch) * np.sin(yaw), np.sin(pitch)], axis=1
-    )
-    right = np.stack([np.sin(yaw), -np.cos(yaw), zero], axis=1)
-    up = np.cross(right, forward)
-    c, s = np.cos(roll)[:, None], np.sin(roll)[:, None]
-    return np.stack([c * right - s * up, s * right + c * up, -forward], axis=1)

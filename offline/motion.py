@@ -1,9 +1,8 @@
 """What the pictures of one drive say of the camera's own motion, coded for the network.
 
 The camera's turning between pictures, summed over the road, is how the road turns and how it rises
-and falls: the yaw gives the heading's change, the pitch the grade up to a drift
-(`offline.roadpitch`). Absolute slopes the network must see; that a road begins to climb or ceases
-to, it is told here.
+and falls: the yaw gives the heading's change, the pitch and what stands upright the grade
+(`offline.roadpitch`).
 """
 
 from __future__ import annotations
@@ -19,15 +18,17 @@ from offline import mounting as mountings
 from offline.corners import Tracked, track
 from offline.mounting import Mounting
 from offline.preprocessing import STILLS_HZ, Image, recorded_phases
-from offline.roadpitch import STANDING_M, road_pitch
+from offline.roadpitch import GRADE_SD_DEG, STANDING_M, Standing, road_pitch
 from offline.roadscene import HEADING_WINDOW_M, LOOK_AHEAD_M
 from offline.rotation import STILL, Rotation, rotation
+from offline.uprights import NONE, Edges, passing, upright_edges
 
 CODES: Final = ("levelled", "heading_known", "heading", "curvature", "peak_curvature",
-                "slope_known", "near_grade", "far_grade", "grade_change")  # fmt: skip
+                "slope_known", "near_grade", "far_grade", "grade_change",
+                "upright_known")  # fmt: skip
 """One byte each a frame, all 0 where the mounting is not known. Where it is, the first says whether
-the field of view is known too, the shares (in 1/255) how much of the road was measured; signed ones
-are 128 for nothing."""
+the field of view is known too, the shares (in 1/255) how much of the road was measured, the last
+how much of the grade's variance upright edges nearby explain; signed ones are 128 for nothing."""
 SIGNED: Final = {"heading": 1.0, "curvature": 1000.0, "near_grade": 8.0, "far_grade": 8.0,
                  "grade_change": 16.0}  # fmt: skip
 """Steps of a byte per degree, 1/m, percent."""
@@ -37,7 +38,7 @@ PEAK_CODE: Final = 2000.0
 """Steps of a byte per 1/m."""
 MIRRORED: Final = ("heading", "curvature")
 HILL_M: Final = 60.0
-VALLEY_M: Final = 300.0
+VALLEY_M: Final = 150.0
 LEAST_APART_S: Final = 0.9 / STILLS_HZ
 HELD: Final = 2400
 """Steps of a driving vehicle whose corners are kept until the mounting is known: 20 minutes, 12 MB
@@ -87,6 +88,7 @@ class Survey:
         self._t_s: list[float] = []
         self._driven_m: list[float] = []
         self._steps: list[Rotation | Tracked | None] = []
+        self._edges: list[Edges] = []
         self._waiting = 0
         self._last: Image | None = None
 
@@ -96,12 +98,14 @@ class Survey:
             self._step_of.append(len(self._t_s) - 1)
             return
         self._step_of.append(len(self._t_s))
+        apart_m = driven_m - self._driven_m[-1] if self._driven_m else np.inf
+        stands = apart_m < STANDING_M
+        self._edges.append(NONE if stands else upright_edges(plane))
         if self._last is not None:
             step: Rotation | Tracked | None = None
-            apart_m = driven_m - self._driven_m[-1]
-            if apart_m < STANDING_M:
+            if stands:
                 step = STILL
-            elif t_s - self._t_s[-1] <= mountings.MAX_APART_S and not self._given_up:
+            elif t_s - self._t_s[-1] <= mountings.MAX_APART_S:
                 step = track(self._last, plane, apart_m)
             if isinstance(step, Tracked) and self._mounting is not None:
                 step = rotation(step, self._mounting)
@@ -115,17 +119,14 @@ class Survey:
             # A mounting that twenty minutes did not show may be shown by what follows.
             self._sought = self._mounting is not None
 
-    @property
-    def _given_up(self) -> bool:
-        return self._sought and self._mounting is None
-
     def finish(self) -> Motion:
         """The motion of all pictures added."""
         if not self._sought:
             settle([self], self._fov_deg)
         if self._mounting is None or not self._t_s:
             return Motion(None, np.zeros((len(self._step_of), len(CODES)), np.uint8))
-        found = codes(np.asarray(self._t_s), np.asarray(self._driven_m), self._turns)
+        standing = self._standing(self._mounting)
+        found = codes(np.asarray(self._t_s), np.asarray(self._driven_m), self._turns, standing)
         if self._fov_deg is None:
             found[:, CODES.index("levelled")] = FOV_UNKNOWN
         return Motion(self._mounting, found[np.asarray(self._step_of)])
@@ -133,6 +134,11 @@ class Survey:
     @property
     def _turns(self) -> list[Rotation | None]:
         return [None if isinstance(step, Tracked) else step for step in self._steps]
+
+    def _standing(self, mounting: Mounting) -> Standing:
+        told = self._fov_deg is not None
+        focal_sd = mountings.TOLD_FOCAL_SD if told else mountings.FOCAL_SD
+        return Standing(passing(self._edges, np.asarray(self._driven_m)), mounting, focal_sd)
 
     def useful(self) -> list[Tracked]:
         """Pairs of pictures that may show the mounting."""
@@ -152,7 +158,8 @@ class Survey:
     def lower_px(self, mounting: Mounting) -> float:
         """How much lower than taken the direction of travel lies, as the road passed tells."""
         t_s, driven_m = np.asarray(self._t_s), np.asarray(self._driven_m)
-        return float(road_pitch(t_s, driven_m, self.turned(mounting), HILL_M).lasting[0])
+        turns, standing = self.turned(mounting), self._standing(mounting)
+        return float(road_pitch(t_s, driven_m, turns, HILL_M, standing).lasting[0])
 
     def settle(self, mounting: Mounting | None) -> None:
         """Measure what waited for the mounting."""
@@ -163,7 +170,8 @@ class Survey:
 
 def settle(surveys: Sequence[Survey], fov_deg: float | None) -> Mounting | None:
     """Find the mounting of one camera from surveys with it, and have them go on with it."""
-    tracks = [pair for each in surveys for pair in each.useful()]
+    useful = [each.useful() for each in surveys]
+    tracks = [pair for pairs in useful for pair in pairs]
     if len(tracks) > mountings.MAX_PAIRS:
         spread = np.linspace(0, len(tracks) - 1, mountings.MAX_PAIRS).astype(np.int64)
         tracks = [tracks[k] for k in spread]
@@ -171,7 +179,9 @@ def settle(surveys: Sequence[Survey], fov_deg: float | None) -> Mounting | None:
     if mounting is not None:
         # A short stretch hardly tells: its estimate is drawn to none.
         told = [
-            (each.lower_px(mounting), len(pairs)) for each in surveys if (pairs := each.useful())
+            (each.lower_px(mounting), len(pairs))
+            for each, pairs in zip(surveys, useful, strict=True)
+            if pairs
         ]
         lower = float(np.average([px for px, _ in told], weights=[count for _, count in told]))
         mounting = replace(mounting, down_px=mounting.down_px + lower)
@@ -230,7 +240,9 @@ def survey_recorded(
     return mounting, found
 
 
-def codes(t_s: Array, driven_m: Array, steps: list[Rotation | None]) -> NDArray[np.uint8]:
+def codes(
+    t_s: Array, driven_m: Array, steps: list[Rotation | None], standing: Standing | None = None
+) -> NDArray[np.uint8]:
     """Code the turns between pictures.
 
     Parameters
@@ -238,6 +250,8 @@ def codes(t_s: Array, driven_m: Array, steps: list[Rotation | None]) -> NDArray[
     t_s, driven_m : ndarray, shape (n,)
     steps : list of Rotation or None, length n - 1
         None where a turn could not be measured.
+    standing : Standing, optional
+        What stands upright beside the road.
 
     Returns
     -------
@@ -265,12 +279,22 @@ def codes(t_s: Array, driven_m: Array, steps: list[Rotation | None]) -> NDArray[
     places = s[:, None] + np.arange(-3.0, HEADING_WINDOW_M - CURVATURE_M, 3.0)
     arcs = np.interp(places + CURVATURE_M, s, heading) - np.interp(places, s, heading)
     peak = np.radians(np.abs(arcs).max(axis=1)) / CURVATURE_M
-    for name, length_m in (("near_grade", HILL_M), ("far_grade", VALLEY_M)):
-        road = road_pitch(t_s, s, steps, length_m)
+    roads = {
+        name: road_pitch(t_s, s, steps, length_m, standing)
+        for name, length_m in (("near_grade", HILL_M), ("far_grade", VALLEY_M))
+    }
+    for name, road in roads.items():
         values[name] = road.grade_percent(s + LOOK_AHEAD_M / 2.0)
-        if name == "near_grade":
-            values["grade_change"] = values[name] - road.grade_percent(s)
+    values["grade_change"] = values["near_grade"] - roads["near_grade"].grade_percent(s)
+    told = np.concatenate([[0.0], np.cumsum(roads["near_grade"].told)])
+    first, last = (
+        np.searchsorted(roads["near_grade"].place_m, s + far_m) for far_m in (-HILL_M, HILL_M)
+    )
+    nearby = told[last] - told[first]
+    # Edges tell nothing better than by what all of them are off together.
+    doubt = 1.0 / np.maximum(nearby, 1e-9) + roads["near_grade"].offset_sd_deg ** 2
     shares = {
+        "upright_known": GRADE_SD_DEG**2 / (GRADE_SD_DEG**2 + doubt),
         "levelled": np.ones(s.size),
         "heading_known": (np.interp(end, s, known_m) - known_m) / HEADING_WINDOW_M,
         "slope_known": (np.interp(s + NEARBY_M, s, known_m) - np.interp(s - NEARBY_M, s, known_m))

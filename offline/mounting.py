@@ -26,6 +26,8 @@ PRIOR_SD_PX: Final = (4.0, 8.0)
 estimate is drawn to the middle by as much as it is uncertain."""
 FOCAL_SD: Final = 0.25
 """Of the logarithm of a focal length that nobody told: dashcams see 45 to 100°."""
+TOLD_FOCAL_SD: Final = 0.03
+"""And of one told from a data sheet."""
 MAX_PAIRS: Final = 400
 MOST_SD: Final = 4.0
 """Nobody mounts a camera farther off than so many of these: what seems so is none that looks
@@ -174,12 +176,13 @@ def _fit(
     owner = np.repeat(np.arange(len(pairs)), [len(pair.before) for pair in pairs])
     p = np.concatenate([pair.before for pair in pairs])
     q = np.concatenate([pair.after for pair in pairs])
-    field = motion_field((p + q) / 2.0, focal_px)
+    midway = (p + q) / 2.0
+    field = motion_field(midway, focal_px)
     prior = np.diag(scales_px[-1] ** 2 / np.radians(TURN_SD_DEG) ** 2)
     place, turns = start.copy(), np.zeros((len(pairs), 3))
     for scale in scales_px:
         slip = np.array([pair.slip(yaw) for pair, yaw in zip(pairs, turns[:, 1], strict=True)])
-        away = p - place - np.stack([focal_px * slip, np.zeros(len(pairs))], axis=1)[owner]
+        away = midway - place - np.stack([focal_px * slip, np.zeros(len(pairs))], axis=1)[owner]
         length = np.maximum(np.linalg.norm(away, axis=1), 2.0)[:, None]
         across = np.stack([-away[:, 1], away[:, 0]], axis=1) / length
         driven = (q - p) - np.einsum("nij,nj->ni", field, turns[owner])

@@ -26,7 +26,7 @@ class Rotation:
     ----------
     pitch_deg, yaw_deg : float
         Upward and to the left.
-    pitch_sd_deg, yaw_sd_deg : float
+    pitch_sd_deg : float
         As the fit sees it; true errors are about twice as large (measured on rendered roads).
     pitch_per_down_px : float
         Degrees by which `pitch_deg` changes if the direction of travel lies a pixel lower.
@@ -35,13 +35,12 @@ class Rotation:
     pitch_deg: float
     yaw_deg: float
     pitch_sd_deg: float
-    yaw_sd_deg: float
     pitch_per_down_px: float
 
 
 AGAIN: Final = 3
 """Pass before which the direction of travel is placed anew."""
-STILL: Final = Rotation(0.0, 0.0, 0.0, 0.0, 0.0)
+STILL: Final = Rotation(0.0, 0.0, 0.0, 0.0)
 """Of a standing vehicle."""
 
 
@@ -61,7 +60,8 @@ def rotation(tracked: Tracked, mounting: Mounting) -> Rotation | None:
     """
     p, q = tracked.before, tracked.after
     moved = q - p
-    field = corners.motion_field((p + q) / 2.0, mounting.focal_px)
+    midway = (p + q) / 2.0
+    field = corners.motion_field(midway, mounting.focal_px)
     last = corners.SCALES_PX[-1]
     prior = np.diag(last**2 / np.radians(corners.TURN_SD_DEG) ** 2)
     # From no turn at all, few corners that stay in place would hold the fit there in a sharp bend.
@@ -70,7 +70,7 @@ def rotation(tracked: Tracked, mounting: Mounting) -> Rotation | None:
         if number in (0, AGAIN):
             # The direction of travel depends on the turn.
             slip_px = mounting.focal_px * tracked.slip(turn[1])
-            away = p - (mounting.right_px + slip_px, mounting.down_px)
+            away = midway - (mounting.right_px + slip_px, mounting.down_px)
             length = np.maximum(np.hypot(away[:, 0], away[:, 1]), 1e-3)
             clear = length > 2.0
             if np.count_nonzero(clear) < corners.FEWEST:
@@ -86,8 +86,6 @@ def rotation(tracked: Tracked, mounting: Mounting) -> Rotation | None:
     spread = np.linalg.inv(normal)
     by_down = clear * (moved - field @ turn)[:, 0] / length
     by_down_px = spread @ (weighted.T @ by_down)
-    sd = np.degrees(last * np.sqrt(np.diag(spread)))
-    turn = np.degrees(turn)
-    return Rotation(
-        float(turn[0]), float(turn[1]), float(sd[0]), float(sd[1]), float(np.degrees(by_down_px[0]))
-    )
+    pitch_deg, yaw_deg, _ = np.degrees(turn).tolist()
+    pitch_sd_deg = float(np.degrees(last * np.sqrt(spread[0, 0])))
+    return Rotation(pitch_deg, yaw_deg, pitch_sd_deg, float(np.degrees(by_down_px[0])))

@@ -14,8 +14,15 @@ from offline.training.roads import STEP_M, RoadNetwork
 
 FRAME_INTERVAL_S: Final = 0.5
 WHEELBASE_M: Final = 2.7
-REAR_AXLE_M: Final = 1.7
-"""Behind the camera."""
+REAR_AXLE_M: Final = (1.2, 2.6)
+"""Behind the camera: from small cars to vans."""
+SQUAT_DEG: Final = (0.2, 0.6)
+"""Per m/s²; the same to the side is more (Gillespie, "Fundamentals of vehicle dynamics", 1992,
+ch. 7)."""
+BODY_ROLL_DEG: Final = (0.2, 0.7)
+CROSSFALL_DEG: Final = 0.8
+CROSSFALL_M: Final = 15.0
+"""Spread of a road's lean to the side, and half of how soon it changes."""
 GRAVITY_MPS2: Final = 9.81
 
 Array = NDArray[np.float64]
@@ -91,26 +98,29 @@ def draw_drive(rng: np.random.Generator, network: RoadNetwork) -> Drive:
     wobble = _smooth_noise(rng, n, 6) * float(rng.uniform(0.05, 0.3))
     lateral = keep + wobble
     # The rear axle does not slide sideways, so the vehicle heads where the road led back there.
-    heading = path.at(s_m - REAR_AXLE_M, path.heading)
+    rear_axle_m = float(rng.uniform(*REAR_AXLE_M))
+    heading = path.at(s_m - rear_axle_m, path.heading)
     x = path.at(s_m, path.x) - np.sin(heading) * lateral
     y = path.at(s_m, path.y) + np.cos(heading) * lateral
     z = path.at(s_m, path.z)
-    rear = path.at(s_m - REAR_AXLE_M, path.z)
-    front = path.at(s_m - REAR_AXLE_M + WHEELBASE_M, path.z)
+    rear = path.at(s_m - rear_axle_m, path.z)
+    front = path.at(s_m - rear_axle_m + WHEELBASE_M, path.z)
     acceleration = np.gradient(speed, FRAME_INTERVAL_S) if n > 1 else np.zeros(n)
     roughness = math.radians(float(rng.uniform(0.05, 0.5)))
     pitch = (
         np.arctan((front - rear) / WHEELBASE_M)
         + mounting.pitch_rad
-        # A car squats and dives by roughly half a degree per m/s².
-        + math.radians(0.4) * acceleration
+        + math.radians(float(rng.uniform(*SQUAT_DEG))) * acceleration
         + rng.normal(0, 1, n) * roughness
     )
     yaw = heading + mounting.yaw_rad + np.radians(0.5) * _smooth_noise(rng, n, 3)
+    grid_m = np.arange(s_m[0], s_m[-1] + CROSSFALL_M, CROSSFALL_M)
+    crossfall = np.interp(s_m, grid_m, _smooth_noise(rng, grid_m.size, 2))
     lateral_acceleration = speed**2 * path.at(s_m, path.curvature)
     roll = (
         mounting.roll_rad
-        + math.radians(0.5) * lateral_acceleration
+        + math.radians(float(rng.uniform(*BODY_ROLL_DEG))) * lateral_acceleration
+        + math.radians(CROSSFALL_DEG) * crossfall
         + rng.normal(0, 0.4, n) * roughness
     )
     eye = np.column_stack([x, y, z + mounting.height_m])
@@ -120,13 +130,23 @@ def draw_drive(rng: np.random.Generator, network: RoadNetwork) -> Drive:
         speed_mps=speed,
         lateral_m=lateral,
         eye=eye,
-        rotation=_rotation(yaw, pitch, roll),
+        rotation=camera_axes(yaw, pitch, roll),
         mounting=mounting,
     )
 
 
-def _rotation(yaw: Array, pitch: Array, roll: Array) -> Array:
-    """Camera axes for a view along `yaw`, raised by `pitch`, leaning to the right by `roll`."""
+def camera_axes(yaw: Array, pitch: Array, roll: Array) -> Array:
+    """Axes of a camera that looks along a yaw, raised by a pitch, leaning to the right by a roll.
+
+    Parameters
+    ----------
+    yaw, pitch, roll : ndarray, shape (n,), radians
+
+    Returns
+    -------
+    ndarray, shape (n, 3, 3)
+        Rows are right, up and backward.
+    """
     zero = np.zeros_like(yaw)
     forward = np.stack(
         [np.cos(pitch) * np.cos(yaw), np.cos(pitch) * np.sin(yaw), np.sin(pitch)], axis=1

@@ -27,7 +27,7 @@ class FrameSet:
         Probability of each class by head; rows of an unlabelled frame are zero.
     weights : dict of str to ndarray of float32, shape (n,)
         Trust in a head's label, 0 where it has none.
-    codes : ndarray of uint8, shape (n, 9), optional
+    codes : ndarray of uint8, shape (n, 10), optional
         The camera's motion (`offline.motion`), all zero where it is not known. Planes of a known
         mounting are levelled.
     reals : dict of str to ndarray of float32, shape (n,)

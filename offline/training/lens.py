@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from offline.preprocessing import STILL_HEIGHT, STILL_WIDTH
 
+WIDE_DEG: Final = 75.0
 LUMA: Final = np.array([0.299, 0.587, 0.114], np.float32)
 
 Frame = NDArray[np.float32]
@@ -22,6 +24,9 @@ class Lens:
 
     Attributes
     ----------
+    bent : float
+        Barrel distortion: how much farther out the picture's corners look than its middle's scale
+        says, as a share.
     veil : ndarray of float32, shape (180, 320)
         Light added by reflections in the windscreen.
     passed : ndarray of float32, shape (180, 320)
@@ -30,6 +35,7 @@ class Lens:
         Opacity of the vehicle's own bonnet.
     """
 
+    bent: float
     target: float
     gamma: float
     veil: Frame
@@ -48,8 +54,16 @@ def _blobs(rng: np.random.Generator, sigma: float) -> Frame:
     return np.asarray((field - field.min()) / max(float(np.ptp(field)), 1e-6), np.float32)
 
 
-def draw_lens(rng: np.random.Generator) -> Lens:
-    """Draw a camera and its windscreen."""
+def draw_lens(rng: np.random.Generator, fov_deg: float) -> Lens:
+    """Draw a camera and its windscreen.
+
+    Parameters
+    ----------
+    fov_deg : float
+        Cheap wide lenses bend straight lines most.
+    """
+    share, most = (0.5, 0.15) if fov_deg > WIDE_DEG else (0.3, 0.06)
+    bent = float(rng.uniform(0.0, most)) if rng.random() < share else 0.0
     y, x = np.mgrid[0:STILL_HEIGHT, 0:STILL_WIDTH].astype(np.float32)
     radius = np.hypot((x - STILL_WIDTH / 2) / STILL_WIDTH, (y - STILL_HEIGHT / 2) / STILL_WIDTH)
     passed = 1.0 - float(rng.uniform(0.0, 1.0)) * radius**2
@@ -68,6 +82,7 @@ def draw_lens(rng: np.random.Generator) -> Lens:
         arch = float(rng.uniform(0.2, 1.2)) * ((x - centre) / STILL_WIDTH) ** 2 * STILL_HEIGHT / 2
         bonnet = np.clip(y - (STILL_HEIGHT - height + arch), 0, 1)
     return Lens(
+        bent=bent,
         target=float(np.clip(rng.normal(0.40, 0.10), 0.15, 0.65)),
         gamma=float(rng.uniform(0.45, 0.9)),
         veil=np.asarray(veil, np.float32),
@@ -78,6 +93,24 @@ def draw_lens(rng: np.random.Generator) -> Lens:
         blur=float(rng.choice([0.0, rng.uniform(0.3, 1.3)], p=[0.5, 0.5])),
         quality=int(rng.integers(35, 96)),
     )
+
+
+def bend(lens: Lens, light: Frame) -> Frame:
+    """Bend a picture as the lens does; its corners stay in place (Brown's first radial term)."""
+    if lens.bent == 0.0:
+        return light
+    middle = np.array([STILL_WIDTH - 1, STILL_HEIGHT - 1], np.float32) / 2.0
+    y, x = np.mgrid[0:STILL_HEIGHT, 0:STILL_WIDTH].astype(np.float32)
+    x, y = x - middle[0], y - middle[1]
+    farther = (1.0 + lens.bent * (x**2 + y**2) / float(middle @ middle)) / (1.0 + lens.bent)
+    bent = cv2.remap(light, x * farther + middle[0], y * farther + middle[1], cv2.INTER_LINEAR)
+    return np.asarray(bent, np.float32)
+
+
+def middle_fov_deg(lens: Lens, fov_deg: float) -> float:
+    """Field of view that a picture's middle has the scale of, where its corners' is another."""
+    half = math.tan(math.radians(fov_deg / 2.0)) / (1.0 + lens.bent)
+    return math.degrees(2.0 * math.atan(half))
 
 
 def expose(

@@ -173,6 +173,7 @@ def trees(
     color: Array,
     *,
     conifer: NDArray[np.bool_],
+    lean: Array,
 ) -> None:
     """Append trees: a trunk and crossed, ragged crowns.
 
@@ -181,6 +182,8 @@ def trees(
     position : ndarray, shape (n, 3)
     height : ndarray, shape (n,), metres
     conifer : ndarray of bool, shape (n,)
+    lean : ndarray, shape (n, 2)
+        Metres to the side per metre up.
     """
     n = height.size
     if n == 0:
@@ -191,19 +194,21 @@ def trees(
     bark = np.outer(rng.uniform(0.1, 0.32, n), [1.0, 0.85, 0.7])
     z = position[:, 2]
     trunk = np.where(conifer, 0.25, rng.uniform(0.25, 0.55, n)) * height
-    boxes(mesh, base, z - 0.3, trunk + 0.5, bark, Material.GRAIN)
+    boxes(mesh, base, z - 0.3, trunk + 0.5, bark, Material.GRAIN,
+          top=base + (lean * (trunk + 0.5)[:, None])[:, None])  # fmt: skip
     spread = np.where(conifer, rng.uniform(0.3, 0.5, n), rng.uniform(0.6, 1.1, n)) * height
     bottom = np.where(conifer, 0.08 * height, trunk * 0.6)
     for turn in (0.0, np.pi / 3, 2 * np.pi / 3):
         across = np.stack([np.cos(heading + turn), np.sin(heading + turn)], 1) * spread[:, None] / 2
-        left, right = position[:, :2] - across, position[:, :2] + across
         low, high = z + bottom, z + height
+        foot = position[:, :2] + lean * bottom[:, None]
+        crest = position[:, :2] + lean * height[:, None]
         corners = np.stack(
             [
-                np.column_stack([left, low]),
-                np.column_stack([right, low]),
-                np.column_stack([right, high]),
-                np.column_stack([left, high]),
+                np.column_stack([foot - across, low]),
+                np.column_stack([foot + across, low]),
+                np.column_stack([crest + across, high]),
+                np.column_stack([crest - across, high]),
             ],
             axis=1,
         )

@@ -23,6 +23,9 @@ Array = NDArray[np.float64]
 GROUND_CELL_M = 5.0
 GROUND_REACH_M = 90.0
 MOST_TREES = 2000
+TREE_LEAN_RAD = 0.05
+POST_LEAN_RAD = 0.02
+"""Nothing that grows or was put up by hand stands quite upright."""
 
 
 @dataclass(frozen=True)
@@ -343,7 +346,8 @@ def _add_trees(
     green = rng.uniform(0.05, 0.3, (n, 1)) * np.array([[0.75, 1.0, 0.45]])
     green *= float(rng.uniform(0.6, 1.4))
     meshes.trees(mesh, rng, position, height, np.clip(green, 0, 1),
-                 conifer=np.asarray(rng.random(n) < conifers))  # fmt: skip
+                 conifer=np.asarray(rng.random(n) < conifers),
+                 lean=np.tan(rng.normal(0.0, TREE_LEAN_RAD, (n, 2))))  # fmt: skip
 
 
 def _add_kerbside(mesh: Mesh, rng: np.random.Generator, network: RoadNetwork) -> None:
@@ -378,8 +382,9 @@ def _add_kerbside(mesh: Mesh, rng: np.random.Generator, network: RoadNetwork) ->
         width = np.full(n, 0.12 if tall < 3 else 0.2)
         base = meshes.footprint(x, y, heading, width, width)
         shade = float(rng.uniform(0.12, 0.75))
+        lean = np.tan(rng.normal(0.0, POST_LEAN_RAD, (n, 1, 2))) * (tall + 0.5)
         meshes.boxes(mesh, base, z - 0.5, np.full(n, tall + 0.5), np.full((n, 3), shade),
-                     Material.GRAIN)  # fmt: skip
+                     Material.GRAIN, top=base + lean)  # fmt: skip
         signs = rng.random(n) < 0.25
         plate = meshes.footprint(x, y, heading + np.pi / 2, np.full(n, 0.7), np.full(n, 0.05))
         meshes.boxes(mesh, plate[signs], (z + min(tall, 2.2))[signs], np.full(n, 0.7)[signs],

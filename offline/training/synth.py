@@ -33,7 +33,7 @@ from offline.training.roads import RoadNetwork, build_network, geometry_ahead
 
 SET_FILE: Final = "set.json"
 ROADS_FOLDER: Final = "roads"
-VERSION: Final = "synthetic-roads-4"
+VERSION: Final = "synthetic-roads-5"
 SPLITS: Final = ("train", "train", "train", "train", "train", "train", "train", "train",
                  "validation", "test")  # fmt: skip
 """Road k is in split k % 10."""
@@ -52,8 +52,11 @@ class RoadFrames:
     camera_pitch_deg : ndarray, shape (n,)
         How far above the horizon the camera looks, the vehicle's own pitch included.
     horizontal_fov_deg : float
+        In the picture's middle.
+    told_fov_deg : float or None
+        What the survey is told.
     mounting : Mounting or None
-    codes : ndarray of uint8, shape (n, 9)
+    codes : ndarray of uint8, shape (n, 10)
         Measured from the planes, as a trip's are (`offline.motion`).
     slope, course : list of str
         Labels from geometry.
@@ -68,6 +71,7 @@ class RoadFrames:
     curvature_per_m: NDArray[np.float64]
     camera_pitch_deg: NDArray[np.float64]
     horizontal_fov_deg: float
+    told_fov_deg: float | None
     mounting: Mounting | None
     codes: NDArray[np.uint8]
     slope: list[str]
@@ -98,9 +102,8 @@ def driven_m(speed_mps: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.cumsum(speed_mps * FRAME_INTERVAL_S) - speed_mps * FRAME_INTERVAL_S
 
 
-def told_fov_deg(seed: int, road: int, fov_deg: float) -> float | None:
+def told_fov_deg(rng: np.random.Generator, fov_deg: float) -> float | None:
     """Field of view as a fitter would tell it, from a data sheet; None where nobody did."""
-    rng = np.random.default_rng([seed, road, 1])
     told = fov_deg * float(np.clip(rng.normal(1.0, TOLD_SD), 0.9, 1.1))
     return told if rng.random() >= UNTOLD_SHARE else None
 
@@ -132,10 +135,12 @@ def render_road(
     mesh, _ = scenery.build(rng, network)
     traffic = _Traffic(rng, network, drive)
     renderer.load(network, look, mesh, traffic.vehicles)
-    lens = lenses.draw_lens(rng)
+    sheet_deg = math.degrees(drive.mounting.horizontal_fov_rad)
+    lens = lenses.draw_lens(rng, sheet_deg)
+    told_deg = told_fov_deg(rng, sheet_deg)
     planes, gain = [], 0.0
     for index in range(drive.s_m.size):
-        light = renderer.draw(drive, index, traffic.matrices(index))
+        light = lenses.bend(lens, renderer.draw(drive, index, traffic.matrices(index)))
         still, gain = lenses.expose(lens, rng, light, gain)
         planes.append(preprocessing.plane(still))
         if stills is not None:
@@ -144,7 +149,7 @@ def render_road(
     shown = np.asarray(planes, np.uint8)
     mounting, (codes,) = motion.survey_recorded(
         [motion.Drive(shown, drive.t_s, driven_m(drive.speed_mps))],
-        told_fov_deg(seed, road, math.degrees(drive.mounting.horizontal_fov_rad)),
+        told_deg,
     )
     return RoadFrames(
         planes=shown,
@@ -154,7 +159,8 @@ def render_road(
         heading_change_deg=ahead.heading_change_deg,
         curvature_per_m=ahead.curvature_per_m,
         camera_pitch_deg=np.degrees(np.arcsin(-drive.rotation[:, 2, 2])),
-        horizontal_fov_deg=math.degrees(drive.mounting.horizontal_fov_rad),
+        horizontal_fov_deg=lenses.middle_fov_deg(lens, sheet_deg),
+        told_fov_deg=told_deg,
         mounting=mounting,
         codes=codes,
         slope=ahead.slopes(),
@@ -239,6 +245,7 @@ def write_road(folder: Path, road: int, frames: RoadFrames) -> None:
         curvature_per_m=frames.curvature_per_m,
         camera_pitch_deg=frames.camera_pitch_deg,
         horizontal_fov_deg=np.asarray(frames.horizontal_fov_deg),
+        told_fov_deg=np.array([] if frames.told_fov_deg is None else [frames.told_fov_deg]),
         mounting=np.array(astuple(frames.mounting) if frames.mounting is not None else ()),
         codes=frames.codes,
         slope=np.asarray(frames.slope),
@@ -272,6 +279,7 @@ def read_road(file: Path) -> RoadFrames:
                 curvature_per_m=held["curvature_per_m"],
                 camera_pitch_deg=held["camera_pitch_deg"],
                 horizontal_fov_deg=float(held["horizontal_fov_deg"]),
+                told_fov_deg=float(held["told_fov_deg"][0]) if held["told_fov_deg"].size else None,
                 mounting=Mounting(*known) if (known := held["mounting"].tolist()) else None,
                 codes=held["codes"],
                 slope=[str(v) for v in held["slope"]],

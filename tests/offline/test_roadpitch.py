@@ -32,7 +32,7 @@ def drive(
     # The direction of travel was taken to lie higher than it does.
     seen = seen - by_down * down_px
     steps = [
-        Rotation(float(pitch), float(turn), 0.03, 0.05, by_down)
+        Rotation(float(pitch), float(turn), 0.03, by_down)
         for pitch, turn in zip(seen, yaw, strict=True)
     ]
     return road_pitch(0.5 * np.arange(count), driven_m, steps, 60.0)
@@ -84,12 +84,12 @@ def test_standing_fades_no_slope() -> None:
     apart_m = np.full(89, APART_M)
     apart_m[55:83] = np.abs(np.linspace(-APART_M, APART_M, 28))
     driven_m = np.concatenate([[0.0], np.cumsum(apart_m)])
-    steps = [Rotation(float(p), 0.0, 0.03, 0.05, 0.0) for p in np.diff(road)]
+    steps = [Rotation(float(p), 0.0, 0.03, 0.0) for p in np.diff(road)]
     t_s = 0.5 * np.arange(90)
     moving = road_pitch(t_s, driven_m, steps, 60.0)
     # The same drive with ten minutes at a light on the hill.
     wait = 1200
-    still = [Rotation(0.0, 0.0, 0.0, 0.0, 0.0)] * wait
+    still = [Rotation(0.0, 0.0, 0.0, 0.0)] * wait
     waited = road_pitch(
         0.5 * np.arange(90 + wait),
         np.concatenate([driven_m[:70], np.full(wait, driven_m[69]), driven_m[70:]]),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from offline.corners import focal_px, track
+from offline import corners
+from offline.corners import Tracked, focal_px, track
 from offline.mounting import Mounting
 from offline.rotation import Rotation, rotation
 
@@ -15,8 +16,10 @@ STRAIGHT_M = 1e6
 """Over so long a way no turn makes the camera slip aside: these cameras turn on the spot."""
 
 
-def turned(before: np.ndarray, after: np.ndarray, mounting: Mounting) -> Rotation | None:
-    tracked = track(before, after, STRAIGHT_M)
+def turned(
+    before: np.ndarray, after: np.ndarray, mounting: Mounting, driven_m: float = STRAIGHT_M
+) -> Rotation | None:
+    tracked = track(before, after, driven_m)
     return None if tracked is None else rotation(tracked, mounting)
 
 
@@ -72,10 +75,29 @@ def test_a_lower_direction_of_travel_changes_the_pitch_as_foretold():
 
 
 def test_in_a_bend_the_camera_moves_towards_its_inside():
-    tracked = track(picture(0, 0, 0), picture(4, 0, 4.0), 4.0)
-    assert tracked is not None
-    assert tracked.slip(np.radians(4.0)) == pytest.approx(-1.7 * np.radians(4.0) / 4.0)
-    assert tracked.slip(np.radians(-4.0)) == -tracked.slip(np.radians(4.0))
+    """A camera ahead of an axle that rolls along a circle, at a junction and in a bend."""
+    for radius_m, driven_m in ((9.0, 2.0), (-9.0, 2.0), (40.0, 5.0)):
+        turn = driven_m / radius_m
+        place = np.array(
+            [
+                [
+                    -radius_m * (1.0 - np.cos(yaw)) - corners.REAR_AXLE_M * np.sin(yaw),
+                    radius_m * np.sin(yaw) + corners.REAR_AXLE_M * np.cos(yaw),
+                ]
+                for yaw in (-turn / 2.0, turn / 2.0)
+            ]
+        )
+        moved = place[1] - place[0]
+        # At the middle of the turn the camera's heading is straight ahead.
+        tracked = Tracked(np.zeros((0, 2)), np.zeros((0, 2)), float(np.hypot(*moved)))
+        assert tracked.slip(turn) == pytest.approx(moved[0] / moved[1], abs=0.02)
+        seen = [
+            picture(forward, 0.0, np.degrees(yaw), right)
+            for (right, forward), yaw in zip(place, (-turn / 2.0, turn / 2.0), strict=True)
+        ]
+        found = turned(*seen, mounted(), float(np.hypot(*moved)))
+        assert found is not None
+        assert found.yaw_deg == pytest.approx(np.degrees(turn), rel=0.06)
 
 
 def test_a_lorry_across_a_third_of_the_picture_changes_little():

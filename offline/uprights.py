@@ -1,0 +1,276 @@
+"""Upright edges: what stands upright in a picture tells how the camera is pitched against gravity.
+
+Houses, posts and trunks stand upright, and seen by a camera that looks up or down they lean towards
+each other, the more the farther to the side they stand (their vanishing point is the zenith;
+Hartley and Zisserman, "Multiple view geometry", 2003, 8.6). Nothing else in a picture knows an
+absolute slope. An edge here is a run of pixels across which the picture changes most, from row to
+row; its tilt is a line fitted to their places to a fraction of a pixel, because a post seen under a
+slope of 4 % is out of plumb by half a pixel over its whole height.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from offline.corners import MIDDLE_PX
+from offline.preprocessing import PADDING_ROWS, Image
+
+BLUR_PX: Final = 0.7
+LEAST_CONTRAST: Final = 60.0
+"""Of Scharr's filter, which shows 32 for a grey level a pixel."""
+MOST_ALONG: Final = 0.8
+"""Change along the column against that across it."""
+MOST_TILT: Final = 0.5
+"""Twice what a camera pitched by 10 degrees sees a post at its side lean: what is left out on one
+side of the truth only would pull to the other."""
+LEAST_ROWS: Final = 8
+MOST_CROOKED_PX: Final = 0.4
+TILT_SD_PX: Final = 3.0
+"""A tilt's standard deviation times the rows to the power of 1.5, as a line's through points that
+err each for itself. (Together with `LEAST_TILT_SD` chosen on rendered roads.)"""
+LEAST_TILT_SD: Final = 0.01
+SAME_PX: Final = (1.0, 8.0)
+SAME_TILT: Final = 0.03
+AROUND: Final = 20
+PASSED_M: Final = 8.0
+RECURRING: Final = 4
+"""An edge that was at about the same place of so many of the pictures around it, but for those
+within a few metres, is no part of the scenery."""
+REPEATED: Final = 1.5
+"""Pictures in which one and the same edge is seen, with one and the same lean."""
+LEAN_SD: Final = 0.03
+LEAN_CHANGE_SD: Final = 0.015
+"""Of the tangent of a camera's lean, and of its change within some places of a drive."""
+LEAN_PLACES: Final = 6
+LEAST_WEIGHT: Final = 1.0
+"""Per square radian; less tells nothing."""
+_MARGIN_PX: Final = 3
+"""The filter sees no edge at the picture's own."""
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Edges:
+    """Edges of one picture that may stand upright.
+
+    Attributes
+    ----------
+    x, y : ndarray, shape (n,)
+        Their middle, in pixels right of and below the middle of the plane.
+    tilt : ndarray, shape (n,)
+        Pixels to the right per pixel down.
+    sd : ndarray, shape (n,)
+        Of `tilt`.
+    """
+
+    x: Array
+    y: Array
+    tilt: Array
+    sd: Array
+
+
+NONE: Final = Edges(*(np.zeros(0) for _ in range(4)))
+
+
+def passing(edges: Sequence[Edges], driven_m: Array) -> list[Edges]:
+    """Edges that pass by, without those that stay where they are in the picture.
+
+    A toll tag, a telephone's holder or a black border is seen at one place however far one drives.
+
+    Parameters
+    ----------
+    edges : sequence of Edges, length n
+        One a picture of a drive.
+    driven_m : ndarray, shape (n,)
+    """
+    count = np.array([each.x.size for each in edges], np.int64)
+    owner = np.repeat(np.arange(count.size), count)
+    if owner.size == 0:
+        return list(edges)
+    x, y, tilt = (np.concatenate([getattr(e, name) for e in edges]) for name in ("x", "y", "tilt"))
+    place = np.stack([x / SAME_PX[0], y / SAME_PX[1], tilt / SAME_TILT], axis=1)
+    # Standing pictures have no edges, so that what follows each other has moved.
+    order = np.cumsum(count > 0)[owner]
+    seen, at_once = (
+        cKDTree(np.column_stack([place, apart])).query_ball_point(
+            np.column_stack([place, apart]), 1.0, p=np.inf, return_length=True
+        )
+        for apart in (order / AROUND, np.asarray(driven_m, np.float64)[owner] / PASSED_M)
+    )
+    stays = seen - at_once >= RECURRING
+    bounds = np.cumsum(count)[:-1]
+    return [
+        Edges(e.x[kept], e.y[kept], e.tilt[kept], e.sd[kept])
+        for e, kept in zip(edges, np.split(~stays, bounds), strict=True)
+    ]
+
+
+@dataclass(frozen=True)
+class Levels:
+    """What edges tell of the camera's pitch at each place.
+
+    Attributes
+    ----------
+    pitch_deg : ndarray, shape (k,)
+        Upward against gravity, for a lens that bends nothing; 0 where no edge tells.
+    weight : ndarray, shape (k,)
+        One over its variance; 0 where no edge tells.
+    by_bent_deg : ndarray, shape (k,)
+        By which `pitch_deg` is too high for every 1e-5 per square pixel that the lens bends lines.
+    bent_weight, bent_pull : float
+        What the edges of single pictures tell of that bending: one over its variance, and that
+        times its value.
+    """
+
+    pitch_deg: Array
+    weight: Array
+    by_bent_deg: Array
+    bent_weight: float
+    bent_pull: float
+
+
+class Uprights:
+    """Edges at the places of a drive, weighed by how well they fit what else is known.
+
+    Parameters
+    ----------
+    edges : sequence of Edges, length k
+    focal_px : float
+    """
+
+    def __init__(self, edges: Sequence[Edges], focal_px: float) -> None:
+        self._places = len(edges)
+        self._owner = np.repeat(np.arange(len(edges)), [each.x.size for each in edges])
+        x, y, self._tilt, self._sd = (
+            np.concatenate([np.zeros(0), *(getattr(each, name) for each in edges)])
+            for name in ("x", "y", "tilt", "sd")
+        )
+        self._aside, self._below = x / focal_px, y / focal_px
+        # Brown's first radial term: a lens that bends pulls the ends of an edge to the middle.
+        self._bending = -2e-5 * x * y
+
+    def levels(
+        self, pitch_deg: Array, bent: float, roll: Array, scale: float
+    ) -> tuple[Levels, Array]:
+        """Weigh the edges and have them tell.
+
+        Parameters
+        ----------
+        pitch_deg, roll : ndarray, shape (k,)
+            The camera's pitch, without what the lens adds to it, and the tangent of its lean to
+            the right, as taken so far.
+        bent : float
+        scale : float
+            Tilts farther off than this weigh little (Geman-McClure): what does not stand upright
+            drops out.
+
+        Returns
+        -------
+        tuple of Levels and ndarray, shape (k,)
+            The second is the lean that the edges tell.
+        """
+        pitch = np.radians(pitch_deg)[self._owner]
+        by_pitch = self._aside / np.maximum(1.0 + self._below * pitch, 0.5)
+        off = self._tilt - by_pitch * pitch - roll[self._owner] - bent * self._bending
+        spread = scale**2 + self._sd**2
+        weight = (1.0 + off**2 / spread) ** -2 / (REPEATED * self._sd**2)
+        columns = np.stack([np.ones(off.size), by_pitch, self._bending, self._tilt])
+        products = {
+            (i, j): self._summed(weight * columns[i] * columns[j])
+            for i in range(3)
+            for j in range(i, 4)
+        }
+        # How the camera leans changes with the road's crossfall: known roughly, and eliminated.
+        near = np.ones(min(2 * LEAN_PLACES + 1, self._places))
+        left = products[0, 3] - products[0, 1] * np.radians(pitch_deg) - products[0, 2] * bent
+        lean = _around(left, near) / (_around(products[0, 0], near) + LEAN_SD**-2)
+        total = products[0, 0] + LEAN_CHANGE_SD**-2
+        tilted = products[0, 3] + lean * LEAN_CHANGE_SD**-2
+        own = products[1, 1] - products[0, 1] ** 2 / total
+        crossed = products[1, 2] - products[0, 1] * products[0, 2] / total
+        pull = products[1, 3] - products[0, 1] * tilted / total
+        bending = products[2, 2] - products[0, 2] ** 2 / total
+        bending_pull = products[2, 3] - products[0, 2] * tilted / total
+        told = own > LEAST_WEIGHT
+        inverse = np.where(told, 1.0 / np.maximum(own, LEAST_WEIGHT), 0.0)
+        degree = np.degrees(1.0)
+        levels = Levels(
+            pitch_deg=degree * pull * inverse,
+            weight=np.where(told, own, 0.0) / degree**2,
+            by_bent_deg=degree * crossed * inverse,
+            bent_weight=float((bending - crossed**2 * inverse)[told].sum()),
+            bent_pull=float((bending_pull - crossed * pull * inverse)[told].sum()),
+        )
+        return levels, lean
+
+    def _summed(self, values: Array) -> Array:
+        return np.asarray(np.bincount(self._owner, values, self._places), np.float64)
+
+
+def _around(values: Array, near: Array) -> Array:
+    return np.asarray(np.convolve(values, near, "same"))
+
+
+def upright_edges(plane: Image) -> Edges:
+    """Find edges that may stand upright.
+
+    Parameters
+    ----------
+    plane : ndarray of uint8, shape (96, 160)
+        As the camera saw it, not levelled.
+    """
+    smooth = cv2.GaussianBlur(plane[PADDING_ROWS:-PADDING_ROWS], (0, 0), BLUR_PX)
+    across = np.abs(cv2.Scharr(smooth, cv2.CV_32F, 1, 0))
+    along = np.abs(cv2.Scharr(smooth, cv2.CV_32F, 0, 1))
+    inner = slice(_MARGIN_PX, -_MARGIN_PX)
+    here = across[:, inner]
+    left, right = (
+        across[:, _MARGIN_PX - 1 : -_MARGIN_PX - 1],
+        across[:, _MARGIN_PX + 1 : 1 - _MARGIN_PX],
+    )
+    edge = np.zeros(across.shape, np.uint8)
+    edge[:, inner] = (
+        (here > LEAST_CONTRAST)
+        & (along[:, inner] < MOST_ALONG * here)
+        & (here >= left)
+        & (here > right)
+    )
+    _, runs, stats, _ = cv2.connectedComponentsWithStats(edge, connectivity=8)
+    tall = stats[:, cv2.CC_STAT_HEIGHT] >= LEAST_ROWS
+    tall[0] = False
+    row, column = np.nonzero(edge)
+    run = runs[row, column]
+    kept = tall[run]
+    row, column, run = row[kept], column[kept], run[kept]
+    if run.size == 0:
+        return NONE
+    # The crest of a parabola through three columns.
+    before, peak, after = (across[row, column + k].astype(np.float64) for k in (-1, 0, 1))
+    bend = np.minimum(before - 2.0 * peak + after, -1e-3)
+    x = column + np.clip(0.5 * (before - after) / bend, -0.5, 0.5)
+    ids, owner = np.unique(run, return_inverse=True)
+
+    def summed(values: Array) -> Array:
+        return np.asarray(np.bincount(owner, values, ids.size), np.float64)
+
+    total = summed(peak)
+    x_middle, y_middle = summed(peak * x) / total, summed(peak * row) / total
+    off_x, off_y = x - x_middle[owner], row - y_middle[owner]
+    tilt = summed(peak * off_y * off_x) / summed(peak * off_y**2)
+    crooked_px = np.sqrt(summed(peak * (off_x - tilt[owner] * off_y) ** 2) / total)
+    rows = stats[ids, cv2.CC_STAT_HEIGHT].astype(np.float64)
+    good = (crooked_px < MOST_CROOKED_PX) & (np.abs(tilt) < MOST_TILT)
+    return Edges(
+        x_middle[good] - MIDDLE_PX[0],
+        y_middle[good] + PADDING_ROWS - MIDDLE_PX[1],
+        tilt[good],
+        np.hypot(TILT_SD_PX * rows[good] ** -1.5, LEAST_TILT_SD),
+    )
