@@ -11,7 +11,7 @@ the matrix's.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
@@ -64,6 +64,10 @@ class NetworkModel:
         Class shares under which it is calibrated; empty for equal shares.
     slope_needs_sensors : bool
         Its slopes alone exonerate nothing.
+    grade_percent : ndarray, shape (b,)
+        Ascending; empty where answers follow the class alone.
+    slope_by_grade : ndarray, shape (b, 3)
+        Share of each answer by true grade: a hill of 8 % is seen where one of 3 % is not.
     """
 
     slope_confusion: NDArray[np.float64]
@@ -77,6 +81,8 @@ class NetworkModel:
     slope_prior: tuple[float, ...] = ()
     course_prior: tuple[float, ...] = ()
     slope_needs_sensors: bool = False
+    grade_percent: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    slope_by_grade: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 3)))
 
 
 MEASURED_ON = "Synthetic roads never seen"
@@ -101,6 +107,8 @@ def network_of_card(folder: Path, *, fps: float = 2.0) -> NetworkModel:
         name: np.array(measured[name]["confusion"], np.float64) for name in ("slope", "course")
     }
     slope, course = (counts[name] / counts[name].sum(axis=1, keepdims=True) for name in counts)
+    graded = [row for row in measured["slope"].get("by_grade", []) if sum(row["answers"])]
+    answered = np.array([row["answers"] for row in graded], np.float64).reshape(-1, 3)
     return NetworkModel(
         slope,
         course,
@@ -112,6 +120,8 @@ def network_of_card(folder: Path, *, fps: float = 2.0) -> NetworkModel:
         slope_prior=tuple(heads["slope"]["prior"]),
         course_prior=tuple(heads["course"]["prior"]),
         slope_needs_sensors=heads["slope"]["needs_sensors"],
+        grade_percent=np.array([(r["from_percent"] + r["to_percent"]) / 2.0 for r in graded]),
+        slope_by_grade=answered / answered.sum(axis=1, keepdims=True),
     )
 
 
@@ -196,8 +206,15 @@ def label_drive(
     moved = np.diff(place, prepend=place[0])
     redraw = rng.random(n) < 1.0 - np.exp(-moved / network.burst_m)
     redraw[0] = True
+    graded = None
+    if network.grade_percent.size:
+        here = road.grade_percent[step]
+        graded = np.stack(
+            [np.interp(here, network.grade_percent, share) for share in network.slope_by_grade.T],
+            axis=1,
+        )
     p_slope = answers(
-        road.slope[step], network.slope_confusion, redraw, network.slope_confidence, rng
+        road.slope[step], network.slope_confusion, redraw, network.slope_confidence, rng, graded
     )
     p_course = answers(
         road.course[step], network.course_confusion, redraw, network.course_confidence, rng
@@ -223,12 +240,17 @@ def answers(
     redraw: NDArray[np.bool_],
     how_sure: Confidence,
     rng: np.random.Generator,
+    shares: NDArray[np.float64] | None = None,
 ) -> NDArray[np.float32]:
-    """Probabilities that a head gives, a row a frame; `redraw` tells where an answer begins."""
+    """Probabilities that a head gives, a row a frame; `redraw` tells where an answer begins.
+
+    `shares` of each answer, a row a frame, go before those of the true class.
+    """
+    shares = confusion[truth] if shares is None else shares
     n, classes = truth.size, confusion.shape[0]
     run = np.cumsum(redraw) - 1
     hidden = rng.random(run[-1] + 1)[run]
-    answer = (hidden[:, None] > np.cumsum(confusion, axis=1)[truth]).sum(axis=1)
+    answer = (hidden[:, None] > np.cumsum(shares, axis=1)).sum(axis=1)
     answer = np.minimum(answer, classes - 1)
     right = answer == truth
     # Of calibrated answers with confidence c a share c is right: where the confidence is drawn

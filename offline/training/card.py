@@ -173,4 +173,25 @@ def _head(head: str, scores: Mapping[str, Any]) -> list[str]:
                  *(f"called {name}" for name in classes)], rows),
         f"Abstaining below a confidence of {curve}.",
         "",
+        *_by_grade(scores),
     ]  # fmt: skip
+
+
+def _by_grade(scores: Mapping[str, Any]) -> list[str]:
+    """Share of each answer by the true grade."""
+    rows = [row for row in scores.get("by_grade", []) if sum(row["answers"])]
+    return (
+        _table(
+            ["true grade", "frames", *(f"called {name}" for name in scores["classes"])],
+            [
+                [
+                    f"{row['from_percent']:g} to {row['to_percent']:g} %",
+                    sum(row["answers"]),
+                    *(f"{100 * n / sum(row['answers']):.0f} %" for n in row["answers"]),
+                ]
+                for row in rows
+            ],
+        )
+        if rows
+        else []
+    )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +18,9 @@ from offline.training import calibration, sources, synth, tables
 from offline.training.framesets import FrameSet
 
 ABSTENTION_THRESHOLDS: Final = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+GRADE_EDGES_PERCENT: Final = (-12.5, -8.0, -6.0, -4.5, -3.5, -2.5, -1.5, -0.5, 0.5, 1.5, 2.5, 3.5,
+                              4.5, 6.0, 8.0, 12.5)  # fmt: skip
+"""A hill of 8 % is seen where one of 3 % is not."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,8 @@ class HeadScores:
         Per threshold: share of frames answered, and accuracy on them.
     manoeuvres : list of dict
         Per group and true class: frames, answer by majority, right or not.
+    by_grade : list of dict
+        Of slopes whose true grade is known, per `from_percent` and `to_percent`: answers by class.
     """
 
     classes: tuple[str, ...]
@@ -47,6 +53,7 @@ class HeadScores:
     reliability: calibration.Reliability
     abstention: list[dict[str, float]]
     manoeuvres: list[dict[str, Any]]
+    by_grade: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def frames(self) -> int:
@@ -77,7 +84,7 @@ class HeadScores:
             "abstention": self.abstention,
             "manoeuvres": self.manoeuvres,
             "manoeuvres_right": sum(bool(m["right"]) for m in self.manoeuvres),
-        }
+        } | ({"by_grade": self.by_grade} if self.by_grade else {})
 
 
 def score_head(
@@ -133,6 +140,25 @@ def score_head(
         abstention=abstention,
         manoeuvres=_by_manoeuvre(classes, truth, guess, groups),
     )
+
+
+def answers_by_grade(
+    grade_percent: NDArray[np.floating], guess: NDArray[np.int64], classes: int
+) -> list[dict[str, Any]]:
+    """How often each class was answered, by the true grade.
+
+    Parameters
+    ----------
+    grade_percent : ndarray, shape (n,)
+        NaN where it is not known.
+    guess : ndarray of int64, shape (n,)
+    """
+    rows = []
+    for low, high in pairwise(GRADE_EDGES_PERCENT):
+        inside = (grade_percent >= low) & (grade_percent < high)
+        answered = np.bincount(guess[inside], minlength=classes)
+        rows.append({"from_percent": low, "to_percent": high, "answers": answered.tolist()})
+    return rows
 
 
 def _by_manoeuvre(
@@ -218,6 +244,12 @@ def evaluate(
         groups = [group for frames in sets for group in frames.groups]
         if (truth >= 0).any():
             scores[name] = score_head(card.classes, truth, probabilities[name], groups)
+    if "slope" in scores and all("grade" in frames.reals for frames in sets):
+        grade = np.concatenate([frames.reals["grade"] for frames in sets])
+        percent = np.clip(sources.GRADE_UNIT_PERCENT * grade, -12.49, 12.49)
+        guess = probabilities["slope"].argmax(axis=1)
+        by_grade = answers_by_grade(percent, guess, len(scores["slope"].classes))
+        scores["slope"] = replace(scores["slope"], by_grade=by_grade)
     return scores, probabilities
 
 

@@ -30,6 +30,7 @@ from onboard.stills import FOV_RANGE_DEG
 Split = Literal["train", "validation", "test"]
 PICTURES: Final = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 AUXILIARY: Final = ("grade", "heading", "curvature", "horizon")
+GRADE_UNIT_PERCENT: Final = 5.0
 """Real targets that synthetic frames carry: mean grade ahead / 5 %, heading change / 45 degrees,
 curvature here / (1/30 m), row of the true horizon / 0.2 half heights below the middle. A slope is
 where the road points against the horizon, a turn the heading over a distance: each is learnt
@@ -103,7 +104,7 @@ def read_synth(
             weights={head: np.ones(count, np.float32) for head in heads},
             codes=np.concatenate([f.codes for _, f in held]),
             reals={
-                "grade": np.clip(grade / 5.0, -2.5, 2.5).astype(np.float32),
+                "grade": np.clip(grade / GRADE_UNIT_PERCENT, -2.5, 2.5).astype(np.float32),
                 "heading": np.clip(heading / 45.0, -2.5, 2.5).astype(np.float32),
                 "curvature": np.clip(curvature * 30.0, -2.5, 2.5).astype(np.float32),
                 "horizon": np.clip(horizon / HORIZON_UNIT, -4.0, 4.0).astype(np.float32),

@@ -117,14 +117,22 @@ def test_the_released_network_is_wrong_as_its_card_says():
     t = (labels.t_mono_ns - labels.t_mono_ns[0]) / 1e9
     place = np.interp(t, d.t_s, d.distance_m)
     step = np.minimum((place / STEP_M).astype(int), road.slope.size - 1)
-    for truth, answer, confusion in (
-        (road.slope[step], labels.p_slope.argmax(axis=1), network.slope_confusion),
-        (road.course[step], labels.p_course.argmax(axis=1), network.course_confusion),
-    ):
-        np.testing.assert_allclose(confusion.sum(axis=1), 1.0)
-        for row in (0, 1):
-            found = np.bincount(answer[truth == row], minlength=len(confusion))
-            np.testing.assert_allclose(found / found.sum(), confusion[row], atol=0.12)
+    truth, answer = road.course[step], labels.p_course.argmax(axis=1)
+    np.testing.assert_allclose(network.slope_confusion.sum(axis=1), 1.0)
+    np.testing.assert_allclose(network.course_confusion.sum(axis=1), 1.0)
+    for row in (0, 1):
+        found = np.bincount(answer[truth == row], minlength=4)
+        np.testing.assert_allclose(found / found.sum(), network.course_confusion[row], atol=0.12)
+    # A steep hill is seen more often than one that is hardly a hill.
+    grade, answer = road.grade_percent[step], labels.p_slope.argmax(axis=1)
+    shares = []
+    for low, high in ((-0.5, 0.5), (2.5, 4.5), (6.0, 12.5)):
+        inside = (grade >= low) & (grade < high)
+        shares.append(np.bincount(answer[inside], minlength=3) / inside.sum())
+        rows = (network.grade_percent > low) & (network.grade_percent < high)
+        expected = network.slope_by_grade[rows].mean(axis=0)
+        np.testing.assert_allclose(shares[-1], expected, atol=0.15)
+    assert shares[0][1] < shares[1][1] < shares[2][1]
     assert labels.slope_needs_sensors == network.slope_needs_sensors
 
 

@@ -40,6 +40,14 @@ def test_manoeuvres_go_by_majority() -> None:
     assert by_group["straight"]["right"] is False
 
 
+def test_answers_are_counted_by_the_true_grade() -> None:
+    grade = np.array([-9.0, -3.0, -3.0, 0.0, 0.4, 7.0, 7.9, np.nan])
+    rows = evaluation.answers_by_grade(grade, np.array([2, 2, 0, 0, 0, 1, 0, 1]), 3)
+    counted = {row["from_percent"]: row["answers"] for row in rows if sum(row["answers"])}
+    assert counted == {-12.5: [0, 0, 1], -3.5: [1, 0, 1], -0.5: [2, 0, 0], 6.0: [1, 1, 0]}
+    assert [row["to_percent"] for row in rows][:-1] == [row["from_percent"] for row in rows][1:]
+
+
 def test_abstaining_leaves_out_the_unsure() -> None:
     truth = np.array([0, 0, 1, 1])
     p = np.array([[0.95, 0.05], [0.9, 0.1], [0.45, 0.55], [0.55, 0.45]])

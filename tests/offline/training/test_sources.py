@@ -186,7 +186,9 @@ def test_drives_with_one_camera_share_its_mounting(tmp_path: Path) -> None:
     )
     assert told.codes is not None
     assert (told.codes[:, levelled] == 255).all()
-    assert np.array_equal(told.codes[:, 1:], shared.codes[:, 1:])
+    # Of a camera whose field of view is known, what stands upright tells a little more.
+    assert np.abs(told.codes[:, 1:-1].astype(int) - shared.codes[:, 1:-1]).max() <= 2
+    assert (told.codes[:, -1] >= shared.codes[:, -1]).all()
     for wrong in (0.0, 400.0, "70 deg"):
         with pytest.raises(InputError, match="fov_deg"):
             sources.read_pictures(table.assign(fov_deg=wrong), tmp_path, ROAD, "labels.csv")
