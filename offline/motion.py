@@ -89,6 +89,7 @@ class Survey:
         self._driven_m: list[float] = []
         self._steps: list[Rotation | Tracked | None] = []
         self._edges: list[Edges] = []
+        self._passing: list[Edges] = []
         self._waiting = 0
         self._last: Image | None = None
 
@@ -138,7 +139,9 @@ class Survey:
     def _standing(self, mounting: Mounting) -> Standing:
         told = self._fov_deg is not None
         focal_sd = mountings.TOLD_FOCAL_SD if told else mountings.FOCAL_SD
-        return Standing(passing(self._edges, np.asarray(self._driven_m)), mounting, focal_sd)
+        if len(self._passing) != len(self._edges):
+            self._passing = passing(self._edges, np.asarray(self._driven_m))
+        return Standing(self._passing, mounting, focal_sd)
 
     def useful(self) -> list[Tracked]:
         """Pairs of pictures that may show the mounting."""
