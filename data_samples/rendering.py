@@ -79,7 +79,7 @@ def render_video(
         }
         gain = 0.0
         for index in range(frame_t_s.size):
-            light = renderer.draw(drive, index, [])
+            light = lens.bend(camera, renderer.draw(drive, index, []))
             grey, gain = lens.expose(camera, rng, light, gain)
             frame = av.VideoFrame.from_ndarray(_coloured(grey, light, camera.gamma), format="bgr24")
             frame.pts, frame.time_base = index * 90_000 // FRAMES_PER_S, Fraction(1, 90_000)

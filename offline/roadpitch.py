@@ -120,7 +120,7 @@ def road_pitch(
     length_m: float,
     standing: Standing | None = None,
 ) -> RoadPitch:
-    """Sum the pitch between pictures.
+    """Estimate the road's pitch along a drive.
 
     Parameters
     ----------

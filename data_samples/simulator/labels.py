@@ -3,9 +3,9 @@
 Three things make a real network's mistakes worse than coin tosses: they follow the classes'
 confusion, they last (the next frame shows almost the same picture), and the confidence does not
 always give them away. Each is modelled. A hidden uniform number decides, through the confusion
-matrix's row of the true class, what is answered; it is drawn anew only after some metres, so
-that a burst of frames is wrong in the same way, while the share of every answer stays exactly
-the matrix's.
+matrix's row of the true class (for a slope, where that was measured, of the true grade), what is
+answered; it is drawn anew only after some metres, so that a burst of frames is wrong in the same
+way, while the share of every answer stays exactly the matrix's.
 """
 
 from __future__ import annotations

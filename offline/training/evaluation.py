@@ -153,12 +153,15 @@ def answers_by_grade(
         NaN where it is not known.
     guess : ndarray of int64, shape (n,)
     """
-    rows = []
-    for low, high in pairwise(GRADE_EDGES_PERCENT):
-        inside = (grade_percent >= low) & (grade_percent < high)
-        answered = np.bincount(guess[inside], minlength=classes)
-        rows.append({"from_percent": low, "to_percent": high, "answers": answered.tolist()})
-    return rows
+    known = ~np.isnan(grade_percent)
+    # What is steeper than the steepest counts with it.
+    of_row = np.searchsorted(GRADE_EDGES_PERCENT[1:-1], grade_percent[known], side="right")
+    answers = np.zeros((len(GRADE_EDGES_PERCENT) - 1, classes), np.int64)
+    np.add.at(answers, (of_row, guess[known]), 1)
+    return [
+        {"from_percent": low, "to_percent": high, "answers": row.tolist()}
+        for (low, high), row in zip(pairwise(GRADE_EDGES_PERCENT), answers, strict=True)
+    ]
 
 
 def _by_manoeuvre(
@@ -246,9 +249,10 @@ def evaluate(
             scores[name] = score_head(card.classes, truth, probabilities[name], groups)
     if "slope" in scores and all("grade" in frames.reals for frames in sets):
         grade = np.concatenate([frames.reals["grade"] for frames in sets])
-        percent = np.clip(sources.GRADE_UNIT_PERCENT * grade, -12.49, 12.49)
         guess = probabilities["slope"].argmax(axis=1)
-        by_grade = answers_by_grade(percent, guess, len(scores["slope"].classes))
+        by_grade = answers_by_grade(
+            sources.GRADE_UNIT_PERCENT * grade, guess, len(scores["slope"].classes)
+        )
         scores["slope"] = replace(scores["slope"], by_grade=by_grade)
     return scores, probabilities
 

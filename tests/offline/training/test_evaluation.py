@@ -41,7 +41,7 @@ def test_manoeuvres_go_by_majority() -> None:
 
 
 def test_answers_are_counted_by_the_true_grade() -> None:
-    grade = np.array([-9.0, -3.0, -3.0, 0.0, 0.4, 7.0, 7.9, np.nan])
+    grade = np.array([-20.0, -3.0, -3.0, 0.0, 0.4, 7.0, 7.9, np.nan])
     rows = evaluation.answers_by_grade(grade, np.array([2, 2, 0, 0, 0, 1, 0, 1]), 3)
     counted = {row["from_percent"]: row["answers"] for row in rows if sum(row["answers"])}
     assert counted == {-12.5: [0, 0, 1], -3.5: [1, 0, 1], -0.5: [2, 0, 0], 6.0: [1, 1, 0]}
