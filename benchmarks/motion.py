@@ -11,6 +11,7 @@ import argparse
 import json
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -32,8 +33,10 @@ def measure(folder: Path, count: int, *, told: bool) -> dict[str, float]:
     """Survey `count` roads of a synthetic set, told the camera's field of view or not."""
     from offline import motion
     from offline.corners import track
+    from offline.roadpitch import Standing
     from offline.rotation import STILL, rotation
     from offline.training import synth
+    from offline.uprights import NONE
 
     seed = int(str(synth.read_set(folder)["seed"]))
     roads = synth.road_files(folder, "test")[:count]
@@ -63,14 +66,17 @@ def measure(folder: Path, count: int, *, told: bool) -> dict[str, float]:
             turn = None if tracked is None else rotation(tracked, mounting)
             if road.speed_mps[k] > 1.0:
                 pitch.append((rises[k], np.nan if turn is None else turn.pitch_deg))
-            turns.append(turn if apart_m > 0.0 else STILL)
+            # Such a roll tells nothing.
+            blind = None if turn is None else replace(turn, roll_sd_deg=1e3)
+            turns.append(blind if apart_m > 0.0 else STILL)
+        nothing = Standing([NONE] * road.t_s.size, mounting, 0.0)
         known = codes[:, column["heading_known"]] > 200
         yaw_known.append(known.mean())
         seen = (codes[:, column["heading"]].astype(float) - 128.0) / motion.SIGNED["heading"]
         heading.append(np.stack([road.heading_change_deg[known], seen[known]], axis=1))
         for kept, found in (
             (grade, codes),
-            (summed, motion.codes(road.t_s, drive.driven_m, turns)),
+            (summed, motion.codes(road.t_s, drive.driven_m, turns, nothing)),
         ):
             near = found[:, column["near_grade"]].astype(float) - 128.0
             kept.append(np.stack([road.grade_percent, near / motion.SIGNED["near_grade"]], axis=1))
@@ -99,8 +105,8 @@ def measure(folder: Path, count: int, *, told: bool) -> dict[str, float]:
         "grade_percent": float(np.sqrt(((slopes[:, 1] - slopes[:, 0]) ** 2).mean())),
         "grade_percent_baseline": float(np.sqrt((slopes[:, 0] ** 2).mean())),
         "grade_correlation": float(np.corrcoef(slopes.T)[0, 1]),
-        "grade_percent_without_uprights": float(np.sqrt(((alone[:, 1] - alone[:, 0]) ** 2).mean())),
-        "grade_correlation_without_uprights": float(np.corrcoef(alone.T)[0, 1]),
+        "grade_percent_summed": float(np.sqrt(((alone[:, 1] - alone[:, 0]) ** 2).mean())),
+        "grade_correlation_summed": float(np.corrcoef(alone.T)[0, 1]),
         "ms_per_picture": 1000.0 * cpu_s / pictures,
     }
 

@@ -1,7 +1,7 @@
 """What the pictures of one drive say of the camera's own motion, coded for the network.
 
 The camera's turning between pictures, summed over the road, is how the road turns and how it rises
-and falls: the yaw gives the heading's change, the pitch and what stands upright the grade
+and falls: the yaw gives the heading's change, the pitch and what knows gravity the grade
 (`offline.roadpitch`).
 """
 
@@ -18,17 +18,17 @@ from offline import mounting as mountings
 from offline.corners import Tracked, track
 from offline.mounting import Mounting
 from offline.preprocessing import STILLS_HZ, Image, recorded_phases
-from offline.roadpitch import GRADE_SD_DEG, STANDING_M, Standing, road_pitch
+from offline.roadpitch import GRADE_SD_DEG, LASTING, STANDING_M, Standing, road_pitch
 from offline.roadscene import HEADING_WINDOW_M, LOOK_AHEAD_M
 from offline.rotation import STILL, Rotation, rotation
 from offline.uprights import NONE, Edges, passing, upright_edges
 
 CODES: Final = ("levelled", "heading_known", "heading", "curvature", "peak_curvature",
                 "slope_known", "near_grade", "far_grade", "grade_change",
-                "upright_known")  # fmt: skip
+                "grade_known")  # fmt: skip
 """One byte each a frame, all 0 where the mounting is not known. Where it is, the first says whether
 the field of view is known too, the shares (in 1/255) how much of the road was measured, the last
-how much of the grade's variance upright edges nearby explain; signed ones are 128 for nothing."""
+how certain the grade is; signed ones are 128 for nothing."""
 SIGNED: Final = {"heading": 1.0, "curvature": 1000.0, "near_grade": 8.0, "far_grade": 8.0,
                  "grade_change": 16.0}  # fmt: skip
 """Steps of a byte per degree, 1/m, percent."""
@@ -162,7 +162,8 @@ class Survey:
         """How much lower than taken the direction of travel lies, as the road passed tells."""
         t_s, driven_m = np.asarray(self._t_s), np.asarray(self._driven_m)
         turns, standing = self.turned(mounting), self._standing(mounting)
-        return float(road_pitch(t_s, driven_m, turns, HILL_M, standing).lasting[0])
+        lasting = road_pitch(t_s, driven_m, turns, HILL_M, standing).lasting
+        return float(lasting[LASTING.index("down_px")])
 
     def settle(self, mounting: Mounting | None) -> None:
         """Measure what waited for the mounting."""
@@ -244,7 +245,7 @@ def survey_recorded(
 
 
 def codes(
-    t_s: Array, driven_m: Array, steps: list[Rotation | None], standing: Standing | None = None
+    t_s: Array, driven_m: Array, steps: list[Rotation | None], standing: Standing
 ) -> NDArray[np.uint8]:
     """Code the turns between pictures.
 
@@ -253,7 +254,7 @@ def codes(
     t_s, driven_m : ndarray, shape (n,)
     steps : list of Rotation or None, length n - 1
         None where a turn could not be measured.
-    standing : Standing, optional
+    standing : Standing
         What stands upright beside the road.
 
     Returns
@@ -289,15 +290,10 @@ def codes(
     for name, road in roads.items():
         values[name] = road.grade_percent(s + LOOK_AHEAD_M / 2.0)
     values["grade_change"] = values["near_grade"] - roads["near_grade"].grade_percent(s)
-    told = np.concatenate([[0.0], np.cumsum(roads["near_grade"].told)])
-    first, last = (
-        np.searchsorted(roads["near_grade"].place_m, s + far_m) for far_m in (-HILL_M, HILL_M)
-    )
-    nearby = told[last] - told[first]
-    # Edges tell nothing better than by what all of them are off together.
-    doubt = 1.0 / np.maximum(nearby, 1e-9) + roads["near_grade"].offset_sd_deg ** 2
+    near = roads["near_grade"]
+    variance = np.interp(s + LOOK_AHEAD_M / 2.0, near.place_m, near.pitch_sd_deg) ** 2
     shares = {
-        "upright_known": GRADE_SD_DEG**2 / (GRADE_SD_DEG**2 + doubt),
+        "grade_known": GRADE_SD_DEG**2 / (GRADE_SD_DEG**2 + variance),
         "levelled": np.ones(s.size),
         "heading_known": (np.interp(end, s, known_m) - known_m) / HEADING_WINDOW_M,
         "slope_known": (np.interp(s + NEARBY_M, s, known_m) - np.interp(s - NEARBY_M, s, known_m))

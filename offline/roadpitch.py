@@ -1,12 +1,14 @@
-"""The road's pitch along a drive: summed from how the camera turned, held by what stands upright.
+"""The road's pitch along a drive: summed from how the camera turned, held by what knows gravity.
 
-What a camera's pitch changes by is the road's, the vehicle's on its springs, and errors. Those that
-last are told apart because each goes with something known: a direction of travel placed too high
-goes with the road passed, squatting and diving with acceleration, and a camera that leans turns a
-yaw into pitch. They are estimated along with the road itself, which is pulled to level over a
-correlation length (an Ornstein-Uhlenbeck prior over distance; Rasmussen and Williams, "Gaussian
-processes for machine learning", 2006, B.2.1). That a road begins to climb or ceases to, the sum
-shows; how steep it is all along, upright edges tell (`offline.uprights`), roughly but without end.
+What a camera's pitch changes by is the road's, the vehicle's on its springs, and errors. That a
+road begins to climb or ceases to, the sum of it shows. How steep it is all along, two things tell,
+roughly but without end: upright edges (`offline.uprights`), and bends, because a camera that looks
+up rolls as it turns about the plumb line, and one that leans pitches (rotation of body axes;
+Titterton and Weston, "Strapdown inertial navigation technology", 2004, 3.6). So pitch and roll are
+estimated together. What lasts over a drive is told apart because each of it goes with something
+known: a direction of travel placed too high goes with the road passed, squatting and diving with
+acceleration. The road is pulled to level over a correlation length (an Ornstein-Uhlenbeck prior
+over distance; Rasmussen and Williams, "Gaussian processes for machine learning", 2006, B.2.1).
 """
 
 from __future__ import annotations
@@ -17,12 +19,12 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import solveh_banded
 
+from offline.chain import Chain, Equations
 from offline.mounting import Mounting
 from offline.preprocessing import PLANE_WIDTH
 from offline.rotation import Rotation
-from offline.uprights import Edges, Levels, Uprights
+from offline.uprights import Edges, Uprights
 
 STANDING_M: Final = 0.05
 """Pictures nearer than this are one place."""
@@ -30,25 +32,37 @@ GRADE_SD_DEG: Final = 1.6
 """Spread of grades on hilly roads, 2.8 %."""
 SPRINGS_SD_DEG: Final = 0.25
 """Of a vehicle on an uneven road; does not add up from picture to picture."""
+ROLL_SD_DEG: Final = 0.8
+ROLL_M: Final = 40.0
+"""Roads lean to the side, and within such a distance otherwise."""
 STEP_SD_DEG: Final = 0.08
-SD_FACTOR: Final = 2.0
+SD_FACTOR: Final = 1.6
 """Of a rotation's own standard deviation (measured on rendered roads)."""
-TURNING_SD: Final = 0.02
+TURNING_SD: Final = 0.01
 """Share of a yaw that is taken for pitch."""
-MOST_MPS2: Final = 8.0
-"""Hardly a road vehicle brakes harder."""
 TAIL: Final = 4.0
 """Degrees of freedom of a step's error (Student's t): a passing lorry must not make a hill."""
-LASTING: Final = ("down_px", "squat", "roll", "body_roll", "climb", "plumb", "shutter", "bent")
+ROLL_STEP_SD_DEG: Final = 0.15
+ROLL_SD_FACTOR: Final = 1.5
+ROLL_TURNING_SD: Final = 0.02
+ROLL_TAIL: Final = 1.0
+"""The same of roll, which is measured less exactly and more often wrong."""
+MOST_MPS2: Final = 8.0
+"""Hardly a road vehicle brakes harder."""
+LASTING: Final = ("down_px", "squat", "roll", "body_roll", "climb", "plumb", "shutter", "skew",
+                  "turned", "bent")  # fmt: skip
 """What lasts over a drive: pixels by which the direction of travel lies lower than taken; degrees
 of pitch per m/s²; degrees by which the camera leans to the right; the same per m/s² to the left;
 degrees by which the whole drive climbs;
 degrees by which upright edges show the camera pitched higher than it is, and the same per m/s, as
-pictures read out row by row show it; how far its lens bends lines, in 1e-5 per square pixel."""
-EXPECTED: Final = (0.0, 0.3, 0.0, 0.4, 0.0, 0.4, 0.0, 0.2)
+pictures read out row by row show it; for the same reason, degrees by which they show it leaning to
+the right per degree a second to the left; degrees by which turns show it pitched lower than it is;
+how far its lens bends lines, in 1e-5 per square pixel."""
+EXPECTED: Final = (0.0, 0.3, 0.0, 0.4, 0.0, 0.4, 0.0, 0.0, 0.0, 0.2)
 """Cars squat and lean by some 2 to 6 degrees per g (Gillespie, "Fundamentals of vehicle dynamics",
 1992, ch. 7); crowns hang over the road (measured on rendered roads)."""
-EXPECTED_SD: Final = (0.6, 0.15, 0.8, 0.2, 0.6, 0.5, 0.04, 0.5)
+EXPECTED_SD: Final = (0.6, 0.15, 0.8, 0.2, 0.6, 0.5, 0.04, 0.015, 1.0, 0.5)
+"""Of a picture read out in 20 ms, an edge leans by 0.03 degrees per degree a second."""
 CLIMB_M: Final = 1500.0
 """Drives longer than this climb less as a whole."""
 DOUBT_DEG: Final = (2.0, 1.0, 0.5, 0.25, 0.12, 0.0, 0.0, 0.0, 0.0)
@@ -56,6 +70,8 @@ DOUBT_DEG: Final = (2.0, 1.0, 0.5, 0.25, 0.12, 0.0, 0.0, 0.0, 0.0)
 (graduated non-convexity)."""
 SCALES: Final = (0.1, 0.08, 0.06, 0.05, 0.04, 0.03, 0.03, 0.03, 0.03)
 """The same for the tilts of edges."""
+_NOTHING: Final = 1e-6
+"""Told by no edge: keeps normal matrices regular."""
 
 Array = NDArray[np.float64]
 
@@ -69,20 +85,16 @@ class RoadPitch:
     place_m : ndarray, shape (k,)
         Distance driven, ascending.
     pitch_deg : ndarray, shape (k,)
-    lasting : ndarray, shape (8,)
+    pitch_sd_deg : ndarray, shape (k,)
+        As the estimate sees it.
+    lasting : ndarray, shape (10,)
         What lasts over the drive (`LASTING`).
-    told : ndarray, shape (k,)
-        What upright edges tell of the pitch at each place, but for `offset_sd_deg`: one over its
-        variance in degrees.
-    offset_sd_deg : float
-        How uncertain remains by what all of them are off together.
     """
 
     place_m: Array
     pitch_deg: Array
+    pitch_sd_deg: Array
     lasting: Array
-    told: Array
-    offset_sd_deg: float
 
     def grade_percent(self, place_m: Array) -> Array:
         """Grade of the road at other places of the drive."""
@@ -112,13 +124,17 @@ class Standing:
         """The camera's pitch against its direction of travel."""
         return float(np.degrees(np.arctan(self.mounting.down_px / self.mounting.focal_px)))
 
+    @property
+    def pixel_deg(self) -> float:
+        return float(np.degrees(1.0 / self.mounting.focal_px))
+
 
 def road_pitch(
     t_s: Array,
     driven_m: Array,
     steps: Sequence[Rotation | None],
     length_m: float,
-    standing: Standing | None = None,
+    standing: Standing,
 ) -> RoadPitch:
     """Estimate the road's pitch along a drive.
 
@@ -129,77 +145,185 @@ def road_pitch(
         None where a turn could not be measured.
     length_m : float
         Over which a grade is forgotten.
-    standing : Standing, optional
-        Without it only changes are known.
+    standing : Standing
     """
     moved = np.flatnonzero(np.diff(driven_m) >= STANDING_M)
     kept = np.concatenate([[0], moved + 1])
     place = driven_m[kept]
     if moved.size == 0:
-        return RoadPitch(place, np.zeros(1), np.asarray(EXPECTED), np.zeros(1), np.inf)
-    measured = [steps[k] for k in moved.tolist()]
-    pitch, yaw, sd, by_down = (
-        np.array([getattr(step, name) if step is not None else 0.0 for step in measured])
-        for name in ("pitch_deg", "yaw_deg", "pitch_sd_deg", "pitch_per_down_px")
-    )
-    acceleration = _acceleration(t_s, driven_m)[kept]
+        return RoadPitch(place, np.zeros(1), np.array([GRADE_SD_DEG]), np.asarray(EXPECTED))
+    turns = _Turns.of([steps[k] for k in moved.tolist()])
     apart_s = np.diff(t_s)[moved]
-    yaw_rad = np.radians(yaw)
-    lateral = np.diff(driven_m)[moved] / apart_s * yaw_rad / apart_s
-    zero = np.zeros(place.size)
-    nothing = np.zeros((moved.size, len(LASTING) - 4))
-    # Of a camera that leans to the right a turn to the left is, in its own axes, a pitch downward.
-    of_steps = np.column_stack(
-        [-by_down, np.diff(acceleration), -yaw_rad, -yaw_rad * lateral, nothing]
+    speed_mps, yaw_rate = np.diff(place) / apart_s, turns.yaw_deg / apart_s
+    known = _Known(
+        standing=standing,
+        acceleration=_acceleration(t_s, driven_m)[kept],
+        lateral=_at_places(speed_mps * np.radians(yaw_rate)),
+        speed_mps=_at_places(speed_mps),
+        yaw_rate=_at_places(yaw_rate),
     )
-    error = STEP_SD_DEG**2 + (SD_FACTOR * sd) ** 2 + (TURNING_SD * yaw) ** 2
-    was_measured = np.array([step is not None for step in measured])
     expected, expected_sd = np.asarray(EXPECTED), np.asarray(EXPECTED_SD)
-    climb, plumb = LASTING.index("climb"), LASTING.index("plumb")
-    expected_sd[climb] /= np.sqrt(1.0 + (place[-1] - place[0]) / CLIMB_M)
-    mounted_deg, by_px, by_bent, uprights = 0.0, 0.0, 0.0, None
-    if standing is not None:
-        mounted_deg = standing.pitch_deg
-        by_px = float(np.degrees(1.0 / standing.mounting.focal_px))
-        uprights = Uprights([standing.edges[k] for k in kept.tolist()], standing.mounting.focal_px)
-        # A focal length taken too long makes uprights lean more and the mounting less.
-        expected_sd[plumb] = np.hypot(expected_sd[plumb], 2.0 * standing.focal_sd * mounted_deg)
-        # In its middle a lens that bends has a longer focal length than its edges tell.
-        by_bent = -2e-5 * (PLANE_WIDTH / 2.0) ** 2 * mounted_deg
-    speed = np.interp(place, place[:-1] + np.diff(place) / 2.0, np.diff(place) / apart_s)
-    of_levels = np.stack(
-        [zero + by_px, acceleration, zero, zero, zero + 1.0, zero + 1.0, speed, zero], axis=1
-    )
+    expected_sd[LASTING.index("climb")] /= np.sqrt(1.0 + (place[-1] - place[0]) / CLIMB_M)
+    # A focal length taken too long makes uprights lean more and the mounting less.
+    plumb = LASTING.index("plumb")
+    expected_sd[plumb] = np.hypot(expected_sd[plumb], 2.0 * standing.focal_sd * standing.pitch_deg)
     prior = np.diag(expected_sd**-2.0)
-    system = _Road(np.diff(place), length_m)
-    lasting, road, lean, off = expected, np.zeros(2 * place.size), zero, pitch
-    levels = Levels(zero, zero, zero, 0.0, 0.0)
+    chain = Chain.drawn_back(
+        np.diff(place), ((GRADE_SD_DEG, length_m), (SPRINGS_SD_DEG, 0.0), (ROLL_SD_DEG, ROLL_M))
+    )
+    uprights = Uprights([standing.edges[k] for k in kept.tolist()], standing.mounting.focal_px)
+    of_steps = known.of_steps(turns)
+    # What is not known yet is no error of the steps.
+    off = np.zeros_like(turns.variance)
+    tail = np.array([TAIL, ROLL_TAIL])
+    lasting, road = expected, np.zeros((place.size, 3))
     for doubt, scale in zip(DOUBT_DEG, SCALES, strict=True):
-        variance = error + doubt**2
-        weight = was_measured / variance * (TAIL + 1.0) / (TAIL + off**2 / variance)
-        if uprights is not None:
-            # What the lens bends, the edges' own equations have.
-            shown_deg = mounted_deg + system.levels(road) + of_levels[:, :-1] @ lasting[:-1]
-            shown_deg += by_bent * lasting[-1]
-            levels, lean = uprights.levels(shown_deg, float(lasting[-1]), lean, scale)
-            of_levels[:, -1] = levels.by_bent_deg + by_bent
-        known = np.concatenate([of_steps, of_levels])
-        seen = np.concatenate([pitch, levels.pitch_deg - mounted_deg])
-        weights = np.concatenate([weight, levels.weight])
-        # What lasts is told by what the road itself leaves of it all (Schur complement).
-        solved = system.solve(weight, levels.weight, np.column_stack([seen, known]))
-        left = np.column_stack([seen, known]) - system.seen(solved)
-        normal = known.T @ (weights[:, None] * left[:, 1:]) + prior
-        pull = known.T @ (weights * left[:, 0]) + prior @ expected
-        normal[-1, -1] += levels.bent_weight
-        pull[-1] += levels.bent_pull
+        variance = turns.variance + doubt**2
+        weight = turns.measured[:, None] / variance * (tail + 1.0) / (tail + off**2 / variance)
+        pairs = of_steps.weighted(weight)
+        pitch_deg, roll_deg = known.shown_deg(road, lasting)
+        told = uprights.told(pitch_deg, roll_deg, float(lasting[-1]), scale)
+        places = known.of_edges(*told)
+        knowing = chain.knowing(pairs, places)
+        solved = knowing.solve(pairs, places)
+        # What lasts is told by what the places themselves leave of it all (Schur complement).
+        normal, pull = prior.copy(), prior @ expected
+        for each in (pairs, places):
+            seen = each.seen.reshape(-1, each.seen.shape[2])
+            left = each.left(solved).reshape(seen.shape)
+            normal += seen[:, 1:].T @ left[:, 1:]
+            pull += seen[:, 1:].T @ left[:, 0]
         lasting = np.linalg.solve(normal, pull)
-        road = solved[:, 0] - solved[:, 1:] @ lasting
-        off = system.steps(road) + of_steps @ lasting - pitch
-    offset = np.zeros(len(LASTING))
-    offset[[LASTING.index("down_px"), plumb]] = by_px, 1.0
-    offset_sd_deg = float(np.sqrt(offset @ np.linalg.solve(normal, offset)))
-    return RoadPitch(place, road[0::2] + lasting[climb], lasting, levels.weight, offset_sd_deg)
+        by_lasting = np.concatenate([[1.0], -lasting])
+        road = solved @ by_lasting
+        off = of_steps.left(solved) @ by_lasting
+    climb = LASTING.index("climb")
+    by_lasting = -solved[:, 0, 1:]
+    by_lasting[:, climb] += 1.0
+    variance = knowing.variances()[:, 0]
+    variance += np.einsum("ki,ij,kj->k", by_lasting, np.linalg.inv(normal), by_lasting)
+    return RoadPitch(place, road[:, 0] + lasting[climb], np.sqrt(variance), lasting)
+
+
+@dataclass(frozen=True)
+class _Turns:
+    """Turns between places: degrees, and variances of pitch and roll, shape (m, 2)."""
+
+    pitch_deg: Array
+    yaw_deg: Array
+    roll_deg: Array
+    by_down: Array
+    variance: Array
+    measured: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, steps: Sequence[Rotation | None]) -> _Turns:
+        pitch, yaw, roll, pitch_sd, roll_sd, by_down = (
+            np.array([getattr(step, name) if step is not None else 0.0 for step in steps])
+            for name in ("pitch_deg", "yaw_deg", "roll_deg", "pitch_sd_deg", "roll_sd_deg",
+                         "pitch_per_down_px")
+        )  # fmt: skip
+        of_pitch = STEP_SD_DEG**2 + (SD_FACTOR * pitch_sd) ** 2 + (TURNING_SD * yaw) ** 2
+        of_roll = ROLL_STEP_SD_DEG**2 + (ROLL_SD_FACTOR * roll_sd) ** 2
+        of_roll += (ROLL_TURNING_SD * yaw) ** 2
+        measured = np.array([step is not None for step in steps])
+        return cls(pitch, yaw, roll, by_down, np.stack([of_pitch, of_roll], axis=1), measured)
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What is known of a drive at its places, and the equations it makes.
+
+    The unknowns at each place are the pitch of the road, that of the vehicle on its springs, and
+    the roll that does not last, in degrees.
+    """
+
+    standing: Standing
+    acceleration: Array
+    lateral: Array
+    speed_mps: Array
+    yaw_rate: Array
+
+    def _by_lasting(self, **columns: Array | float) -> Array:
+        """Degrees per unit of what lasts, shape (k, len(LASTING))."""
+        found = np.zeros((self.acceleration.size, len(LASTING)))
+        for name, values in columns.items():
+            found[:, LASTING.index(name)] = values
+        return found
+
+    @property
+    def _pitch(self) -> Array:
+        return self._by_lasting(down_px=self.standing.pixel_deg, squat=self.acceleration, climb=1.0)
+
+    @property
+    def _roll(self) -> Array:
+        return self._by_lasting(roll=1.0, body_roll=self.lateral)
+
+    @property
+    def _shown_pitch(self) -> Array:
+        # In its middle a lens that bends has a longer focal length than its edges tell.
+        by_bent = -2e-5 * (PLANE_WIDTH / 2.0) ** 2 * self.standing.pitch_deg
+        return self._pitch + self._by_lasting(plumb=1.0, shutter=self.speed_mps, bent=by_bent)
+
+    @property
+    def _shown_roll(self) -> Array:
+        return self._roll + self._by_lasting(skew=self.yaw_rate)
+
+    def shown_deg(self, road: Array, lasting: Array) -> tuple[Array, Array]:
+        """The camera's pitch and roll against gravity, as edges show them."""
+        pitch = self.standing.pitch_deg + road[:, 0] + road[:, 1] + self._shown_pitch @ lasting
+        return pitch, road[:, 2] + self._shown_roll @ lasting
+
+    def of_steps(self, turns: _Turns) -> Equations:
+        """Of the measured changes of pitch and roll, not yet weighed."""
+        yaw = np.radians(turns.yaw_deg)
+        half, one = yaw / 2.0, np.ones(yaw.size)
+        # A vehicle tipped up on its springs does not travel where its camera looks.
+        by_tipped = turns.by_down / self.standing.pixel_deg
+        # Of a camera that leans to the right a turn to the left is, in its own axes, a pitch
+        # downward; of one that looks up it is a roll to the right.
+        of_pitch = [-one, -one - by_tipped / 2.0, -half, one, one - by_tipped / 2.0, -half]
+        of_roll = [half, half, -one, half, half, one]
+        pitch, roll = self._pitch, self._roll
+        squat = LASTING.index("squat")
+        lasting_pitch = np.diff(pitch, axis=0) - yaw[:, None] * _midway(roll)
+        lasting_pitch[:, squat] -= by_tipped * _midway(self.acceleration)
+        lasting_pitch[:, LASTING.index("down_px")] -= turns.by_down
+        lasting_roll = np.diff(roll, axis=0) + yaw[:, None] * _midway(pitch)
+        lasting_roll[:, LASTING.index("turned")] -= yaw
+        roll_deg = turns.roll_deg - yaw * self.standing.pitch_deg
+        return Equations(
+            np.stack([np.stack(of_pitch, 1), np.stack(of_roll, 1)], axis=1),
+            np.stack(
+                [
+                    np.column_stack([turns.pitch_deg, lasting_pitch]),
+                    np.column_stack([roll_deg, lasting_roll]),
+                ],
+                axis=1,
+            ),
+        )
+
+    def of_edges(self, normal: Array, right: Array) -> Equations:
+        """Of what edges tell of roll, pitch and bending (`Uprights.told`)."""
+        lower = np.linalg.cholesky(normal + _NOTHING * np.eye(3))
+        root = np.swapaxes(lower, 1, 2)
+        seen = np.linalg.solve(lower, right[:, :, None])
+        seen -= root[:, :, 1:2] * self.standing.pitch_deg
+        # Roll is the third unknown; pitch the sum of the first two.
+        of = np.stack([root[:, :, 1], root[:, :, 1], root[:, :, 0]], axis=2)
+        lasting = np.stack(
+            [self._shown_roll, self._shown_pitch, self._by_lasting(bent=1.0)], axis=1
+        )
+        return Equations(of, np.concatenate([seen, root @ lasting], axis=2))
+
+
+def _midway(values: Array) -> Array:
+    return np.asarray((values[:-1] + values[1:]) / 2.0)
+
+
+def _at_places(between: Array) -> Array:
+    """At each place, what lies between it and those beside it."""
+    return _midway(np.pad(between, 1, mode="edge"))
 
 
 def _acceleration(t_s: Array, driven_m: Array) -> Array:
@@ -213,54 +337,3 @@ def _acceleration(t_s: Array, driven_m: Array) -> Array:
     rough = np.clip(np.concatenate([[0.0], rough, [0.0]]), -MOST_MPS2, MOST_MPS2)
     padded = np.pad(rough, 1, mode="edge")
     return np.asarray(0.25 * padded[:-2] + 0.5 * padded[1:-1] + 0.25 * padded[2:])
-
-
-class _Road:
-    """Normal equations of the road's pitch and the springs' at each place, in turns (banded)."""
-
-    def __init__(self, apart_m: Array, length_m: float) -> None:
-        count = apart_m.size + 1
-        decay = np.exp(-apart_m / length_m)
-        stiffness = 1.0 / (GRADE_SD_DEG**2 * (1.0 - decay**2))
-        self._road = 2 * np.arange(count)
-        self._springs = self._road + 1
-        self._prior = np.zeros((4, 2 * count))
-        diagonal = self._prior[3]
-        diagonal[0] += 1.0 / GRADE_SD_DEG**2
-        diagonal[self._road[:-1]] += decay**2 * stiffness
-        diagonal[self._road[1:]] += stiffness
-        diagonal[self._springs] += 1.0 / SPRINGS_SD_DEG**2
-        self._prior[1, self._road[1:]] -= decay * stiffness
-
-    def steps(self, values: Array) -> Array:
-        """Change of the camera's pitch from place to place."""
-        return np.asarray(np.diff(self.levels(values), axis=0))
-
-    def levels(self, values: Array) -> Array:
-        """The camera's pitch against its mounting at each place."""
-        return np.asarray(values[0::2] + values[1::2])
-
-    def seen(self, values: Array) -> Array:
-        """Both: first the steps, then the levels."""
-        return np.concatenate([self.steps(values), self.levels(values)])
-
-    def solve(self, step_weight: Array, level_weight: Array, seen: Array) -> Array:
-        """Pitch of road and springs, shape (2 k, m), for m columns of steps and levels."""
-        band = self._prior.copy()
-        right = np.zeros((band.shape[1], seen.shape[1]))
-        steps = step_weight[:, None] * seen[: step_weight.size]
-        levels = level_weight[:, None] * seen[step_weight.size :]
-        for each in (self._road, self._springs):
-            band[3, each] += level_weight
-            band[3, each[:-1]] += step_weight
-            band[3, each[1:]] += step_weight
-            band[1, each[1:]] -= step_weight
-            right[each] += levels
-            right[each[:-1]] -= steps
-            right[each[1:]] += steps
-        band[2, self._springs] += level_weight
-        band[2, self._springs[:-1]] += step_weight
-        band[2, self._springs[1:]] += step_weight
-        band[0, self._springs[1:]] -= step_weight
-        band[2, self._road[1:]] -= step_weight
-        return np.asarray(solveh_banded(band, right))

@@ -24,9 +24,9 @@ class Rotation:
 
     Attributes
     ----------
-    pitch_deg, yaw_deg : float
-        Upward and to the left.
-    pitch_sd_deg : float
+    pitch_deg, yaw_deg, roll_deg : float
+        Upward, to the left, and leaning to the right, about the camera's own axes.
+    pitch_sd_deg, roll_sd_deg : float
         As the fit sees it; true errors are about twice as large (measured on rendered roads).
     pitch_per_down_px : float
         Degrees by which `pitch_deg` changes if the direction of travel lies a pixel lower.
@@ -34,13 +34,15 @@ class Rotation:
 
     pitch_deg: float
     yaw_deg: float
+    roll_deg: float
     pitch_sd_deg: float
+    roll_sd_deg: float
     pitch_per_down_px: float
 
 
 AGAIN: Final = 3
 """Pass before which the direction of travel is placed anew."""
-STILL: Final = Rotation(0.0, 0.0, 0.0, 0.0)
+STILL: Final = Rotation(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 """Of a standing vehicle."""
 
 
@@ -86,6 +88,13 @@ def rotation(tracked: Tracked, mounting: Mounting) -> Rotation | None:
     spread = np.linalg.inv(normal)
     by_down = clear * (moved - field @ turn)[:, 0] / length
     by_down_px = spread @ (weighted.T @ by_down)
-    pitch_deg, yaw_deg, _ = np.degrees(turn).tolist()
-    pitch_sd_deg = float(np.degrees(last * np.sqrt(spread[0, 0])))
-    return Rotation(pitch_deg, yaw_deg, pitch_sd_deg, float(np.degrees(by_down_px[0])))
+    pitch_deg, yaw_deg, left_deg = np.degrees(turn).tolist()
+    pitch_sd_deg, _, roll_sd_deg = np.degrees(last * np.sqrt(np.diag(spread))).tolist()
+    return Rotation(
+        pitch_deg,
+        yaw_deg,
+        -left_deg,
+        pitch_sd_deg,
+        roll_sd_deg,
+        float(np.degrees(by_down_px[0])),
+    )

@@ -45,12 +45,6 @@ RECURRING: Final = 4
 within a few metres, is no part of the scenery."""
 REPEATED: Final = 1.5
 """Pictures in which one and the same edge is seen, with one and the same lean."""
-LEAN_SD: Final = 0.03
-LEAN_CHANGE_SD: Final = 0.015
-"""Of the tangent of a camera's lean, and of its change within some places of a drive."""
-LEAN_PLACES: Final = 6
-LEAST_WEIGHT: Final = 1.0
-"""Per square radian; less tells nothing."""
 _MARGIN_PX: Final = 3
 """The filter sees no edge at the picture's own."""
 
@@ -113,30 +107,6 @@ def passing(edges: Sequence[Edges], driven_m: Array) -> list[Edges]:
     ]
 
 
-@dataclass(frozen=True)
-class Levels:
-    """What edges tell of the camera's pitch at each place.
-
-    Attributes
-    ----------
-    pitch_deg : ndarray, shape (k,)
-        Upward against gravity, for a lens that bends nothing; 0 where no edge tells.
-    weight : ndarray, shape (k,)
-        One over its variance; 0 where no edge tells.
-    by_bent_deg : ndarray, shape (k,)
-        By which `pitch_deg` is too high for every 1e-5 per square pixel that the lens bends lines.
-    bent_weight, bent_pull : float
-        What the edges of single pictures tell of that bending: one over its variance, and that
-        times its value.
-    """
-
-    pitch_deg: Array
-    weight: Array
-    by_bent_deg: Array
-    bent_weight: float
-    bent_pull: float
-
-
 class Uprights:
     """Edges at the places of a drive, weighed by how well they fit what else is known.
 
@@ -157,66 +127,45 @@ class Uprights:
         # Brown's first radial term: a lens that bends pulls the ends of an edge to the middle.
         self._bending = -2e-5 * x * y
 
-    def levels(
-        self, pitch_deg: Array, bent: float, roll: Array, scale: float
-    ) -> tuple[Levels, Array]:
-        """Weigh the edges and have them tell.
+    def told(
+        self, pitch_deg: Array, roll_deg: Array, bent: float, scale: float
+    ) -> tuple[Array, Array]:
+        """Weigh the edges and have them tell the camera's roll and pitch against gravity.
 
         Parameters
         ----------
-        pitch_deg, roll : ndarray, shape (k,)
-            The camera's pitch, without what the lens adds to it, and the tangent of its lean to
-            the right, as taken so far.
+        pitch_deg, roll_deg : ndarray, shape (k,)
+            Upward, and the camera's lean to the right, as taken so far.
         bent : float
+            How far its lens bends lines, in 1e-5 per square pixel.
         scale : float
             Tilts farther off than this weigh little (Geman-McClure): what does not stand upright
             drops out.
 
         Returns
         -------
-        tuple of Levels and ndarray, shape (k,)
-            The second is the lean that the edges tell.
+        tuple of ndarray, shape (k, 3, 3), and ndarray, shape (k, 3)
+            Normal matrix and right side for roll and pitch in degrees and what the lens bends; all
+            zero where no edge tells.
         """
         pitch = np.radians(pitch_deg)[self._owner]
         by_pitch = self._aside / np.maximum(1.0 + self._below * pitch, 0.5)
-        off = self._tilt - by_pitch * pitch - roll[self._owner] - bent * self._bending
+        roll = np.radians(roll_deg)[self._owner]
+        off = self._tilt - by_pitch * pitch - roll - bent * self._bending
         spread = scale**2 + self._sd**2
         weight = (1.0 + off**2 / spread) ** -2 / (REPEATED * self._sd**2)
-        columns = np.stack([np.ones(off.size), by_pitch, self._bending, self._tilt])
-        products = {
-            (i, j): self._summed(weight * columns[i] * columns[j])
-            for i in range(3)
-            for j in range(i, 4)
-        }
-        # How the camera leans changes with the road's crossfall: known roughly, and eliminated.
-        near = np.ones(min(2 * LEAN_PLACES + 1, self._places))
-        left = products[0, 3] - products[0, 1] * np.radians(pitch_deg) - products[0, 2] * bent
-        lean = _around(left, near) / (_around(products[0, 0], near) + LEAN_SD**-2)
-        total = products[0, 0] + LEAN_CHANGE_SD**-2
-        tilted = products[0, 3] + lean * LEAN_CHANGE_SD**-2
-        own = products[1, 1] - products[0, 1] ** 2 / total
-        crossed = products[1, 2] - products[0, 1] * products[0, 2] / total
-        pull = products[1, 3] - products[0, 1] * tilted / total
-        bending = products[2, 2] - products[0, 2] ** 2 / total
-        bending_pull = products[2, 3] - products[0, 2] * tilted / total
-        told = own > LEAST_WEIGHT
-        inverse = np.where(told, 1.0 / np.maximum(own, LEAST_WEIGHT), 0.0)
-        degree = np.degrees(1.0)
-        levels = Levels(
-            pitch_deg=degree * pull * inverse,
-            weight=np.where(told, own, 0.0) / degree**2,
-            by_bent_deg=degree * crossed * inverse,
-            bent_weight=float((bending - crossed**2 * inverse)[told].sum()),
-            bent_pull=float((bending_pull - crossed * pull * inverse)[told].sum()),
-        )
-        return levels, lean
+        degree = np.radians(1.0)
+        columns = [np.full(off.size, degree), degree * by_pitch, self._bending]
+        normal = np.zeros((self._places, 3, 3))
+        right = np.zeros((self._places, 3))
+        for i, first in enumerate(columns):
+            right[:, i] = self._summed(weight * first * self._tilt)
+            for j, second in enumerate(columns[: i + 1]):
+                normal[:, i, j] = normal[:, j, i] = self._summed(weight * first * second)
+        return normal, right
 
     def _summed(self, values: Array) -> Array:
         return np.asarray(np.bincount(self._owner, values, self._places), np.float64)
-
-
-def _around(values: Array, near: Array) -> Array:
-    return np.asarray(np.convolve(values, near, "same"))
 
 
 def upright_edges(plane: Image) -> Edges:

@@ -51,7 +51,7 @@ def test_what_was_felt_of_a_turn_counts(model: Path) -> None:
         felt = {"levelled": 255, "heading_known": 255, "heading": 128 + heading_deg,
                 "curvature": 128 + heading_deg, "peak_curvature": 210, "slope_known": 255,
                 "near_grade": 128, "far_grade": 128, "grade_change": 128,
-                "upright_known": 180}  # fmt: skip
+                "grade_known": 180}  # fmt: skip
         codes[row] = [felt[name] for name in motion.CODES]
     p = Classifier(model).predict(grey, codes)["course"]
     left, right = roadscene.COURSES.index("left_turn"), roadscene.COURSES.index("right_turn")

@@ -123,6 +123,28 @@ def test_with_strength_to_spare_a_higher_gear_would_have_done():
     assert judged(seen, climbing(load=21.0)).outcome is Outcome.KEPT
 
 
+@pytest.mark.parametrize(
+    ("load", "rpm", "outcome", "rule"),
+    [
+        (92.0, 4000.0, Outcome.EXONERATED, "full-pull-uphill"),
+        (70.0, 4000.0, Outcome.UNDETERMINED, "easy-rpm-uphill"),
+        (92.0, 4900.0, Outcome.UNDETERMINED, "easy-rpm-uphill"),
+        (None, 4000.0, Outcome.UNDETERMINED, "full-pull-uphill"),
+    ],
+)
+def test_gaining_speed_uphill_at_full_pull_a_little_over_the_limit_is_the_roads(
+    load: float | None, rpm: float, outcome: Outcome, rule: str
+):
+    kmh = ramp((0, 35), (60, 35), (80, 35 + 20 * 0.6 * 3.6), (120, 35 + 20 * 0.6 * 3.6))
+    revs = ramp((0, 2000), (60, 2000), (61, rpm), (80, rpm), (81, 2000), (120, 2000))
+    pull = ramp((0, 30), (59, 30), (61, load or 0), (80, load or 0), (81, 30), (120, 30))
+    samples = recording(120, speed_kmh=kmh, rpm=revs, load_percent=pull)
+    if load is None:
+        del samples["load_percent"]
+    verdict = judged(labels(120, lambda t: around(t, UPHILL)), samples)
+    assert (verdict.outcome, verdict.rule) == (outcome, rule)
+
+
 def test_a_jump_in_speed_uphill_is_the_drivers():
     jump = ramp((0, 30), (60, 30), (66, 30 + 6 * 3.0 * 3.6), (120, 95))
     samples = climbing() | {"speed_kmh": recording(120, speed_kmh=jump)["speed_kmh"]}

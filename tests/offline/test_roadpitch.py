@@ -6,10 +6,24 @@ import numpy as np
 import pytest
 
 from offline import roadpitch
-from offline.roadpitch import LASTING, road_pitch
-from offline.rotation import Rotation
+from offline.corners import focal_px
+from offline.mounting import Mounting
+from offline.roadpitch import LASTING, Standing, road_pitch
+from offline.rotation import STILL, Rotation
+from offline.uprights import NONE
 
 APART_M = 6.0
+FOCAL_PX = focal_px()
+
+
+def no_edges(count: int, mounted_deg: float = 0.0) -> Standing:
+    """Pictures in which nothing stands upright, of a camera pitched up."""
+    down_px = FOCAL_PX * np.tan(np.radians(mounted_deg))
+    return Standing([NONE] * count, Mounting(0.0, float(down_px), 0.9, FOCAL_PX), 0.03)
+
+
+def rotated(pitch_deg: float, yaw_deg: float, roll_deg: float, by_down: float = 0.0) -> Rotation:
+    return Rotation(float(pitch_deg), float(yaw_deg), float(roll_deg), 0.03, 0.1, by_down)
 
 
 def drive(
@@ -18,8 +32,10 @@ def drive(
     down_px: float = 0.0,
     squat: float = 0.0,
     roll_deg: float = 0.0,
+    mounted_deg: float = 0.0,
     speed_mps: np.ndarray | None = None,
     yaw_deg: np.ndarray | None = None,
+    lost: slice = slice(0),
 ) -> roadpitch.RoadPitch:
     """What is made of a drive whose truth is known."""
     count = road_deg.size
@@ -28,14 +44,19 @@ def drive(
     yaw = np.zeros(count - 1) if yaw_deg is None else yaw_deg
     acceleration = np.gradient(speed, 0.5)
     by_down = -0.07
-    seen = np.diff(road_deg + squat * acceleration) - np.radians(yaw) * roll_deg
+    camera_deg = mounted_deg + road_deg + squat * acceleration
+    tipped_px = down_px + FOCAL_PX * np.radians(squat * acceleration)
+    seen = np.diff(camera_deg) - np.radians(yaw) * roll_deg
     # The direction of travel was taken to lie higher than it does.
-    seen = seen - by_down * down_px
-    steps = [
-        Rotation(float(pitch), float(turn), 0.03, by_down)
-        for pitch, turn in zip(seen, yaw, strict=True)
+    seen = seen - by_down * (tipped_px[:-1] + tipped_px[1:]) / 2.0
+    roll = np.radians(yaw) * (camera_deg[:-1] + camera_deg[1:]) / 2.0
+    steps: list[Rotation | None] = [
+        rotated(pitch, turn, lean, by_down)
+        for pitch, turn, lean in zip(seen, yaw, roll, strict=True)
     ]
-    return road_pitch(0.5 * np.arange(count), driven_m, steps, 60.0)
+    steps[lost] = [None] * len(steps[lost])
+    standing = no_edges(count, mounted_deg)
+    return road_pitch(0.5 * np.arange(count), driven_m, steps, 60.0, standing)
 
 
 def hill(count: int = 200) -> np.ndarray:
@@ -79,22 +100,67 @@ def test_a_leaning_camera_that_turns_does_not_climb() -> None:
     assert np.abs(found.pitch_deg).max() < 0.8
 
 
+BENDS = np.where(np.arange(239) % 30 < 6, 15.0, 0.0) * np.where(np.arange(239) % 60 < 30, 1, -1)
+"""Right angles to either side in turns."""
+
+
+@pytest.mark.parametrize("mounted_deg", [-4.0, 0.0, 3.0])
+@pytest.mark.parametrize("climb_deg", [-4.0, 4.0])
+def test_bends_tell_a_climb_whose_beginning_was_not_seen(
+    climb_deg: float, mounted_deg: float
+) -> None:
+    road = np.where(np.arange(240) < 120, 0.0, climb_deg)
+    seen = [
+        drive(road, mounted_deg=mounted_deg, yaw_deg=yaw, lost=slice(118, 122))
+        for yaw in (BENDS, np.zeros(239))
+    ]
+    bends, straight = (np.median(e.pitch_deg[150:]) - np.median(e.pitch_deg[:90]) for e in seen)
+    assert bends == pytest.approx(0.7 * climb_deg, abs=0.5)
+    assert abs(straight) < 0.1
+    assert np.median(seen[0].pitch_sd_deg) < np.median(seen[1].pitch_sd_deg)
+    level = drive(np.zeros(240), mounted_deg=mounted_deg, yaw_deg=BENDS)
+    assert lasting(level, "turned") == pytest.approx(0.0, abs=0.1)
+
+
+def test_a_vehicle_tipped_up_on_its_springs_does_not_travel_where_its_camera_looks() -> None:
+    """What that changes of the pitch measured would pass for a slope of some degrees."""
+    speed = 12.0 + 8.0 * np.sin(np.arange(200) / 10.0)
+    found = drive(np.zeros(200), squat=0.3, speed_mps=speed)
+    assert np.abs(found.pitch_deg)[5:-5].max() < 0.25
+
+
+def test_the_estimate_knows_how_uncertain_it_is() -> None:
+    """True pitch, drawn by the estimator's own model, within the deviations told."""
+    rng = np.random.default_rng(4)
+    off = []
+    for _ in range(20):
+        decay = np.exp(-APART_M / 60.0)
+        road = [rng.normal(0, roadpitch.GRADE_SD_DEG)]
+        for _ in range(149):
+            noise = rng.normal(0, roadpitch.GRADE_SD_DEG * np.sqrt(1.0 - decay**2))
+            road.append(decay * road[-1] + noise)
+        found = drive(np.array(road), yaw_deg=BENDS[:149])
+        off.append((found.pitch_deg - road) / found.pitch_sd_deg)
+    assert 0.5 < np.sqrt(np.mean(np.square(off))) < 1.2
+
+
 def test_standing_fades_no_slope() -> None:
     road = np.concatenate([np.zeros(60), np.full(30, 3.0)])
     apart_m = np.full(89, APART_M)
     apart_m[55:83] = np.abs(np.linspace(-APART_M, APART_M, 28))
     driven_m = np.concatenate([[0.0], np.cumsum(apart_m)])
-    steps = [Rotation(float(p), 0.0, 0.03, 0.0) for p in np.diff(road)]
+    steps = [rotated(p, 0.0, 0.0) for p in np.diff(road)]
     t_s = 0.5 * np.arange(90)
-    moving = road_pitch(t_s, driven_m, steps, 60.0)
+    moving = road_pitch(t_s, driven_m, steps, 60.0, no_edges(90))
     # The same drive with ten minutes at a light on the hill.
     wait = 1200
-    still = [Rotation(0.0, 0.0, 0.0, 0.0)] * wait
+    still = [STILL] * wait
     waited = road_pitch(
         0.5 * np.arange(90 + wait),
         np.concatenate([driven_m[:70], np.full(wait, driven_m[69]), driven_m[70:]]),
         [*steps[:69], *still, *steps[69:]],
         60.0,
+        no_edges(90 + wait),
     )
     assert waited.place_m.size == moving.place_m.size
     assert waited.pitch_deg == pytest.approx(moving.pitch_deg, abs=0.4)
@@ -103,5 +169,5 @@ def test_standing_fades_no_slope() -> None:
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_a_drive_of_hardly_a_picture_is_level(count: int) -> None:
     steps = [None] * (count - 1)
-    found = road_pitch(0.5 * np.arange(count), 6.0 * np.arange(count), steps, 60.0)
-    assert found.grade_percent(np.zeros(1))[0] == pytest.approx(0.0)
+    found = road_pitch(0.5 * np.arange(count), 6.0 * np.arange(count), steps, 60.0, no_edges(count))
+    assert found.grade_percent(np.zeros(1))[0] == pytest.approx(0.0, abs=1e-3)
