@@ -12,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.ndimage import grey_closing
 
 from offline.events.motion import grid_rate_hz
 from offline.policy import Policy
@@ -23,6 +24,8 @@ IDLE_RPM = (600.0, 1000.0)
 """Band at a standstill with a running engine."""
 UNBOUND = 1e4
 """(m/s)²: more than any speed, so that nothing before a gap binds what comes after."""
+HELD_S = 4.0
+"""Nobody changes up for less."""
 TYPICAL_UPHILL_PERCENT = 5.0
 """Grade taken where the road climbs and no sensor says how much."""
 
@@ -97,8 +100,10 @@ def _ideal_rpm(
         in_gear = ratios[:, None] * (ideal_mps * 3.6)[None, :]
         pulls = in_gear >= least
         # Of the gears in which the engine does not labour the slowest turning one.
-        careful = np.where(pulls, in_gear, np.inf).min(axis=0)
-        careful = np.where(np.isfinite(careful), careful, in_gear.max(axis=0))
+        ratio = np.where(pulls, ratios[:, None], np.inf).min(axis=0)
+        ratio = np.where(np.isfinite(ratio), ratio, ratios.max())
+        held = min(2 * int(HELD_S * grid_rate_hz(timeline) / 2.0) + 1, 2 * (n // 2) - 1)
+        careful = grey_closing(ratio, max(held, 1)) * ideal_mps * 3.6
         usable = np.isfinite(careful) & (careful <= most)
         low = np.where(usable, careful * (1 - BAND), low)
         high = np.where(usable, careful * (1 + BAND), high)
