@@ -27,7 +27,7 @@ from offline.rotation import Rotation
 from offline.uprights import Edges, Uprights
 
 STANDING_M: Final = 0.05
-"""Pictures nearer than this are one place."""
+"""Pictures that follow each other nearer than this are one place."""
 GRADE_SD_DEG: Final = 1.6
 """Spread of grades on hilly roads, 2.8 %."""
 SPRINGS_SD_DEG: Final = 0.25
@@ -47,6 +47,7 @@ ROLL_SD_FACTOR: Final = 1.5
 ROLL_TURNING_SD: Final = 0.02
 ROLL_TAIL: Final = 1.0
 """The same of roll, which is measured less exactly and more often wrong."""
+SHORTEST_S: Final = 1e-3
 MOST_MPS2: Final = 8.0
 """Hardly a road vehicle brakes harder."""
 LASTING: Final = ("down_px", "squat", "roll", "body_roll", "climb", "plumb", "shutter", "skew",
@@ -62,7 +63,8 @@ EXPECTED: Final = (0.0, 0.3, 0.0, 0.4, 0.0, 0.4, 0.0, 0.0, 0.0, 0.2)
 """Cars squat and lean by some 2 to 6 degrees per g (Gillespie, "Fundamentals of vehicle dynamics",
 1992, ch. 7); crowns hang over the road (measured on rendered roads)."""
 EXPECTED_SD: Final = (0.6, 0.15, 0.8, 0.2, 0.6, 0.5, 0.04, 0.015, 1.0, 0.5)
-"""Of a picture read out in 20 ms, an edge leans by 0.03 degrees per degree a second."""
+"""Of a picture read out in 20 ms, an edge leans by 0.03 degrees per degree a second; pictures were
+rendered without, so that it is drawn to none."""
 CLIMB_M: Final = 1500.0
 """Drives longer than this climb less as a whole."""
 DOUBT_DEG: Final = (2.0, 1.0, 0.5, 0.25, 0.12, 0.0, 0.0, 0.0, 0.0)
@@ -150,23 +152,29 @@ def road_pitch(
     moved = np.flatnonzero(np.diff(driven_m) >= STANDING_M)
     kept = np.concatenate([[0], moved + 1])
     place = driven_m[kept]
+    expected, expected_sd = np.asarray(EXPECTED), np.asarray(EXPECTED_SD)
+    climb, plumb, turned, bent = map(LASTING.index, ("climb", "plumb", "turned", "bent"))
     if moved.size == 0:
-        return RoadPitch(place, np.zeros(1), np.array([GRADE_SD_DEG]), np.asarray(EXPECTED))
+        sd_deg = np.hypot(GRADE_SD_DEG, expected_sd[climb])
+        return RoadPitch(place, np.zeros(1), np.array([sd_deg]), expected)
     turns = _Turns.of([steps[k] for k in moved.tolist()])
-    apart_s = np.diff(t_s)[moved]
-    speed_mps, yaw_rate = np.diff(place) / apart_s, turns.yaw_deg / apart_s
+    apart_s = np.maximum(np.diff(t_s)[moved], SHORTEST_S)
+    speed_mps, yaw_rate = np.diff(driven_m)[moved] / apart_s, turns.yaw_deg / apart_s
+    acceleration = _acceleration(t_s, driven_m)
     known = _Known(
         standing=standing,
-        acceleration=_acceleration(t_s, driven_m)[kept],
+        acceleration=acceleration[kept],
+        leaving=acceleration[moved],
         lateral=_at_places(speed_mps * np.radians(yaw_rate)),
         speed_mps=_at_places(speed_mps),
         yaw_rate=_at_places(yaw_rate),
     )
-    expected, expected_sd = np.asarray(EXPECTED), np.asarray(EXPECTED_SD)
-    expected_sd[LASTING.index("climb")] /= np.sqrt(1.0 + (place[-1] - place[0]) / CLIMB_M)
-    # A focal length taken too long makes uprights lean more and the mounting less.
-    plumb = LASTING.index("plumb")
-    expected_sd[plumb] = np.hypot(expected_sd[plumb], 2.0 * standing.focal_sd * standing.pitch_deg)
+    expected_sd[climb] /= np.sqrt(1.0 + (place[-1] - place[0]) / CLIMB_M)
+    # A focal length taken too long makes uprights lean more and the mounting less; of the roll in
+    # bends the same.
+    by_focal = [plumb, turned]
+    doubt_deg = 2.0 * standing.focal_sd * standing.pitch_deg
+    expected_sd[by_focal] = np.hypot(expected_sd[by_focal], doubt_deg)
     prior = np.diag(expected_sd**-2.0)
     chain = Chain.drawn_back(
         np.diff(place), ((GRADE_SD_DEG, length_m), (SPRINGS_SD_DEG, 0.0), (ROLL_SD_DEG, ROLL_M))
@@ -182,7 +190,7 @@ def road_pitch(
         weight = turns.measured[:, None] / variance * (tail + 1.0) / (tail + off**2 / variance)
         pairs = of_steps.weighted(weight)
         pitch_deg, roll_deg = known.shown_deg(road, lasting)
-        told = uprights.told(pitch_deg, roll_deg, float(lasting[-1]), scale)
+        told = uprights.told(pitch_deg, roll_deg, float(lasting[bent]), scale)
         places = known.of_edges(*told)
         knowing = chain.knowing(pairs, places)
         solved = knowing.solve(pairs, places)
@@ -194,10 +202,9 @@ def road_pitch(
             normal += seen[:, 1:].T @ left[:, 1:]
             pull += seen[:, 1:].T @ left[:, 0]
         lasting = np.linalg.solve(normal, pull)
-        by_lasting = np.concatenate([[1.0], -lasting])
-        road = solved @ by_lasting
-        off = of_steps.left(solved) @ by_lasting
-    climb = LASTING.index("climb")
+        both = np.concatenate([[1.0], -lasting])
+        road = solved @ both
+        off = of_steps.left(solved) @ both
     by_lasting = -solved[:, 0, 1:]
     by_lasting[:, climb] += 1.0
     variance = knowing.variances()[:, 0]
@@ -240,6 +247,8 @@ class _Known:
 
     standing: Standing
     acceleration: Array
+    leaving: Array
+    """Acceleration at the last picture of each place but the last: a stop begins and ends there."""
     lateral: Array
     speed_mps: Array
     yaw_rate: Array
@@ -287,7 +296,9 @@ class _Known:
         pitch, roll = self._pitch, self._roll
         squat = LASTING.index("squat")
         lasting_pitch = np.diff(pitch, axis=0) - yaw[:, None] * _midway(roll)
-        lasting_pitch[:, squat] -= by_tipped * _midway(self.acceleration)
+        arriving = self.acceleration[1:]
+        lasting_pitch[:, squat] = arriving - self.leaving
+        lasting_pitch[:, squat] -= by_tipped * (arriving + self.leaving) / 2.0
         lasting_pitch[:, LASTING.index("down_px")] -= turns.by_down
         lasting_roll = np.diff(roll, axis=0) + yaw[:, None] * _midway(pitch)
         lasting_roll[:, LASTING.index("turned")] -= yaw
@@ -330,8 +341,8 @@ def _acceleration(t_s: Array, driven_m: Array) -> Array:
     """At each picture, m/s²; 0 where too few pictures tell."""
     if t_s.size < 3:
         return np.zeros(t_s.size)
-    speed = np.diff(driven_m) / np.maximum(np.diff(t_s), 1e-3)
-    between_s = np.maximum((t_s[2:] - t_s[:-2]) / 2.0, 1e-3)
+    speed = np.diff(driven_m) / np.maximum(np.diff(t_s), SHORTEST_S)
+    between_s = np.maximum((t_s[2:] - t_s[:-2]) / 2.0, SHORTEST_S)
     # Over a gap nothing is known of how the speed changed.
     rough = np.where(between_s < 2.0, np.diff(speed) / between_s, 0.0)
     rough = np.clip(np.concatenate([[0.0], rough, [0.0]]), -MOST_MPS2, MOST_MPS2)

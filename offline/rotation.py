@@ -27,7 +27,7 @@ class Rotation:
     pitch_deg, yaw_deg, roll_deg : float
         Upward, to the left, and leaning to the right, about the camera's own axes.
     pitch_sd_deg, roll_sd_deg : float
-        As the fit sees it; true errors are about twice as large (measured on rendered roads).
+        As the fit sees it; true errors are larger by half (measured on rendered roads).
     pitch_per_down_px : float
         Degrees by which `pitch_deg` changes if the direction of travel lies a pixel lower.
     """

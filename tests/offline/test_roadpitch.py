@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation as SpatialRotation
 
 from offline import roadpitch
 from offline.corners import focal_px
 from offline.mounting import Mounting
+from offline.preprocessing import PLANE_WIDTH
 from offline.roadpitch import LASTING, Standing, road_pitch
 from offline.rotation import STILL, Rotation
-from offline.uprights import NONE
+from offline.training.drives import camera_axes
+from offline.uprights import NONE, Edges
 
 APART_M = 6.0
 FOCAL_PX = focal_px()
@@ -129,19 +134,115 @@ def test_a_vehicle_tipped_up_on_its_springs_does_not_travel_where_its_camera_loo
     assert np.abs(found.pitch_deg)[5:-5].max() < 0.25
 
 
-def test_the_estimate_knows_how_uncertain_it_is() -> None:
-    """True pitch, drawn by the estimator's own model, within the deviations told."""
-    rng = np.random.default_rng(4)
-    off = []
-    for _ in range(20):
-        decay = np.exp(-APART_M / 60.0)
-        road = [rng.normal(0, roadpitch.GRADE_SD_DEG)]
-        for _ in range(149):
-            noise = rng.normal(0, roadpitch.GRADE_SD_DEG * np.sqrt(1.0 - decay**2))
-            road.append(decay * road[-1] + noise)
-        found = drive(np.array(road), yaw_deg=BENDS[:149])
-        off.append((found.pitch_deg - road) / found.pitch_sd_deg)
-    assert 0.5 < np.sqrt(np.mean(np.square(off))) < 1.2
+@pytest.mark.parametrize("pictures", [2, 4, 20])
+def test_stops_make_no_slope(pictures: int) -> None:
+    """A vehicle that stops dives before and squats after."""
+    speed = [np.full(20, 12.0)]
+    for _ in range(6):
+        speed += [np.arange(11.0, 0.4, -1.0), np.zeros(pictures), np.arange(1.0, 12.0, 1.0)]
+        speed.append(np.full(20, 12.0))
+    found = drive(np.zeros(sum(map(len, speed))), squat=0.3, speed_mps=np.concatenate(speed))
+    assert np.abs(found.grade_percent(found.place_m)).max() < 0.35
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A drive drawn from what the estimator takes for true, by exact rotations."""
+
+    road_deg: np.ndarray
+    lasting: np.ndarray
+    found: roadpitch.RoadPitch
+
+
+def drawn(seed: int, count: int = 260) -> Drawn:
+    rng = np.random.default_rng(seed)
+    truth = np.array(roadpitch.EXPECTED) + rng.uniform(-2, 2, len(LASTING)) * roadpitch.EXPECTED_SD
+    value = dict(zip(LASTING, truth.tolist(), strict=True))
+    speed = 12.0 + 4.0 * np.sin(np.arange(count) / rng.uniform(3.0, 6.0))
+    driven_m = np.concatenate([[0.0], np.cumsum(speed[:-1] * 0.5)])
+    acceleration = np.gradient(speed, 0.5)
+
+    def drawn_back(sd: float, length_m: float) -> np.ndarray:
+        values = [rng.normal(0, sd)]
+        for decay in np.exp(-np.diff(driven_m) / length_m):
+            values.append(decay * values[-1] + rng.normal(0, sd * np.sqrt(1.0 - decay**2)))
+        return np.array(values)
+
+    road = drawn_back(roadpitch.GRADE_SD_DEG, 60.0) + value["climb"]
+    springs = rng.normal(0, roadpitch.SPRINGS_SD_DEG, count)
+    turn_deg = np.where(np.arange(count) % 24 < 8, 8.0, 0.0) * np.sign(np.sin(np.arange(count)))
+    turn_deg = np.repeat(turn_deg[::8], 8)[:count]
+    yaw_rate = np.gradient(np.cumsum(turn_deg), 0.5)
+    lateral = speed * np.radians(yaw_rate)
+    tipped = springs + value["squat"] * acceleration
+    pixel_deg = float(np.degrees(1.0 / FOCAL_PX))
+    mounted_deg = float(rng.normal(0.0, 3.0))
+    pitch = mounted_deg + road + tipped + value["down_px"] * pixel_deg
+    roll = value["roll"] + value["body_roll"] * lateral
+    roll += drawn_back(roadpitch.ROLL_SD_DEG, roadpitch.ROLL_M)
+    axes = camera_axes(*np.radians([np.cumsum(turn_deg), pitch, roll]))
+    by_down = -0.07
+    # The direction of travel lies lower than the mounting tells, and lower still while tipped up.
+    lower_px = value["down_px"] + (tipped[:-1] + tipped[1:]) / 2.0 / pixel_deg
+    steps: list[Rotation | None] = []
+    for k in range(count - 1):
+        down, right, roll_deg = np.degrees(
+            SpatialRotation.from_matrix(axes[k + 1] @ axes[k].T).as_rotvec()
+        )
+        roll_deg -= np.radians(-right) * value["turned"]
+        steps.append(
+            Rotation(
+                float(-down - by_down * lower_px[k] + rng.normal(0, 0.09)),
+                float(-right),
+                float(roll_deg + rng.normal(0, 0.18)),
+                0.03,
+                0.1,
+                by_down,
+            )
+        )
+    bent = value["bent"]
+    # In its middle the lens has a longer focal length than the mounting was measured with.
+    shown = pitch - 2e-5 * (PLANE_WIDTH / 2.0) ** 2 * mounted_deg * bent
+    shown = np.radians(shown + value["plumb"] + value["shutter"] * speed)
+    shown_roll = np.radians(roll + value["skew"] * yaw_rate)
+    edges = []
+    for k in range(count):
+        x, y = rng.uniform(-75, 75, 12), rng.uniform(-40, 20, 12)
+        tilt = x / FOCAL_PX * shown[k] / (1.0 + y / FOCAL_PX * shown[k]) + shown_roll[k]
+        tilt += -2e-5 * x * y * bent + rng.normal(0, 0.02, 12)
+        edges.append(Edges(x, y, tilt, np.full(12, 0.02)))
+    mounting = Mounting(0.0, float(FOCAL_PX * np.tan(np.radians(mounted_deg))), 0.9, FOCAL_PX)
+    found = road_pitch(
+        0.5 * np.arange(count), driven_m, steps, 60.0, Standing(edges, mounting, 0.0)
+    )
+    return Drawn(road, truth, found)
+
+
+@pytest.fixture(scope="module")
+def drives() -> list[Drawn]:
+    return [drawn(seed) for seed in range(24)]
+
+
+@pytest.mark.parametrize(
+    ("name", "least"),
+    {
+        "down_px": 0.8, "squat": 0.8, "roll": 0.8, "body_roll": 0.8, "shutter": 0.5,
+        "skew": 0.85, "turned": 0.8, "bent": 0.8,
+    }.items(),
+)  # fmt: skip
+def test_what_lasts_is_told_apart(drives: list[Drawn], name: str, least: float) -> None:
+    k = LASTING.index(name)
+    both = np.array([[each.lasting[k], each.found.lasting[k]] for each in drives])
+    assert np.corrcoef(both.T)[0, 1] > least
+    assert np.polyfit(*both.T, 1)[0] > 0.0
+
+
+def test_the_estimate_knows_how_uncertain_it_is(drives: list[Drawn]) -> None:
+    off = np.array([each.found.pitch_deg - each.road_deg for each in drives])
+    told = np.array([each.found.pitch_sd_deg for each in drives])
+    # What lasts was drawn twice as wide as is expected.
+    assert 0.9 < np.sqrt(np.mean((off / told) ** 2)) < 1.12
+    assert np.sqrt(np.mean(off**2)) < 0.58
 
 
 def test_standing_fades_no_slope() -> None:

@@ -44,6 +44,16 @@ def test_yaw_is_measured_while_driving(left_deg):
     assert found.pitch_deg == pytest.approx(0.0, abs=0.6)
 
 
+@pytest.mark.parametrize("left_deg", [-14.0, 14.0])
+@pytest.mark.parametrize("up_deg", [-7.0, 7.0])
+def test_a_camera_that_looks_up_rolls_to_the_right_as_it_turns_to_the_left(up_deg, left_deg):
+    """It turns about the plumb line, which is not its own axis."""
+    found = turned(picture(0, up_deg, 0), picture(4, up_deg, left_deg), mounted(up_deg))
+    assert found is not None
+    assert found.roll_deg == pytest.approx(left_deg * np.sin(np.radians(up_deg)), abs=0.6)
+    assert found.roll_sd_deg < 0.5
+
+
 def test_a_camera_mounted_askew_measures_the_same():
     pitch_deg, yaw_deg = -5.0, 2.0
     found = turned(
