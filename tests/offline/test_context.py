@@ -124,24 +124,31 @@ def test_with_strength_to_spare_a_higher_gear_would_have_done():
 
 
 @pytest.mark.parametrize(
-    ("load", "rpm", "outcome", "rule"),
+    ("seconds", "load", "rpm", "outcome", "rule"),
     [
-        (92.0, 4000.0, Outcome.EXONERATED, "full-pull-uphill"),
-        (70.0, 4000.0, Outcome.UNDETERMINED, "easy-rpm-uphill"),
-        (92.0, 4900.0, Outcome.UNDETERMINED, "easy-rpm-uphill"),
-        (None, 4000.0, Outcome.UNDETERMINED, "full-pull-uphill"),
+        (7.0, 92.0, 4000.0, Outcome.EXONERATED, "full-pull-uphill"),
+        (7.0, 70.0, 4000.0, Outcome.UNDETERMINED, "easy-rpm-uphill"),
+        (7.0, 92.0, 4900.0, Outcome.UNDETERMINED, "easy-rpm-uphill"),
+        (7.0, None, 4000.0, Outcome.UNDETERMINED, "full-pull-uphill"),
+        # On the level, too, so much speed would have been gained for long.
+        (20.0, 92.0, 4000.0, Outcome.UNDETERMINED, "easy-rpm-uphill"),
     ],
 )
 def test_gaining_speed_uphill_at_full_pull_a_little_over_the_limit_is_the_roads(
-    load: float | None, rpm: float, outcome: Outcome, rule: str
+    seconds: float, load: float | None, rpm: float, outcome: Outcome, rule: str
 ):
-    kmh = ramp((0, 35), (60, 35), (80, 35 + 20 * 0.6 * 3.6), (120, 35 + 20 * 0.6 * 3.6))
-    revs = ramp((0, 2000), (60, 2000), (61, rpm), (80, rpm), (81, 2000), (120, 2000))
-    pull = ramp((0, 30), (59, 30), (61, load or 0), (80, load or 0), (81, 30), (120, 30))
-    samples = recording(120, speed_kmh=kmh, rpm=revs, load_percent=pull)
+    end = 60.0 + seconds
+    gained = 35.0 + seconds * 0.65 * 3.6
+    kmh = ramp((0, 35), (60, 35), (end, gained), (120, gained))
+    revs = ramp((0, 2000), (60, 2000), (60.5, rpm), (end, rpm), (end + 0.5, 2000), (120, 2000))
+    pull = load or 0.0
+    loads = ramp((0, 30), (59.5, 30), (60, pull), (end, pull), (end + 0.5, 30), (120, 30))
+    # A barometer on a climb of some 7 %.
+    kpa = ramp((0, 100), (40, 100), (100, 99.5), (120, 99.5))
+    samples = recording(120, speed_kmh=kmh, rpm=revs, load_percent=loads, baro_pressure_kpa=kpa)
     if load is None:
         del samples["load_percent"]
-    verdict = judged(labels(120, lambda t: around(t, UPHILL)), samples)
+    verdict = judged(labels(120, lambda t: around(t, UPHILL, first=35.0, last=100.0)), samples)
     assert (verdict.outcome, verdict.rule) == (outcome, rule)
 
 
