@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -87,16 +88,28 @@ class RoadPitch:
     place_m : ndarray, shape (k,)
         Distance driven, ascending.
     pitch_deg : ndarray, shape (k,)
-    pitch_sd_deg : ndarray, shape (k,)
-        As the estimate sees it.
     lasting : ndarray, shape (10,)
         What lasts over the drive (`LASTING`).
+    lasting_covariance : ndarray, shape (10, 10)
+    by_lasting : ndarray, shape (k, 10)
+        Degrees by which `pitch_deg` follows what lasts.
+    chain : Chain
+        What is known of the places beside it.
     """
 
     place_m: Array
     pitch_deg: Array
-    pitch_sd_deg: Array
     lasting: Array
+    lasting_covariance: Array
+    by_lasting: Array
+    chain: Chain
+
+    @cached_property
+    def pitch_sd_deg(self) -> Array:
+        """How uncertain the pitch is as the estimate sees it, shape (k,)."""
+        by_lasting = self.by_lasting
+        shared = np.einsum("ki,ij,kj->k", by_lasting, self.lasting_covariance, by_lasting)
+        return np.asarray(np.sqrt(self.chain.variances()[:, 0] + shared))
 
     def grade_percent(self, place_m: Array) -> Array:
         """Grade of the road at other places of the drive."""
@@ -128,6 +141,7 @@ class Standing:
 
     @property
     def pixel_deg(self) -> float:
+        """Degrees of a pixel in the picture's middle."""
         return float(np.degrees(1.0 / self.mounting.focal_px))
 
 
@@ -154,20 +168,25 @@ def road_pitch(
     place = driven_m[kept]
     expected, expected_sd = np.asarray(EXPECTED), np.asarray(EXPECTED_SD)
     climb, plumb, turned, bent = map(LASTING.index, ("climb", "plumb", "turned", "bent"))
+    chain = Chain.drawn_back(
+        np.diff(place), ((GRADE_SD_DEG, length_m), (SPRINGS_SD_DEG, 0.0), (ROLL_SD_DEG, ROLL_M))
+    )
+    by_lasting = np.zeros((place.size, len(LASTING)))
+    by_lasting[:, climb] = 1.0
     if moved.size == 0:
-        sd_deg = np.hypot(GRADE_SD_DEG, expected_sd[climb])
-        return RoadPitch(place, np.zeros(1), np.array([sd_deg]), expected)
+        covariance = np.diag(expected_sd**2)
+        return RoadPitch(place, np.zeros(1), expected, covariance, by_lasting, chain)
     turns = _Turns.of([steps[k] for k in moved.tolist()])
     apart_s = np.maximum(np.diff(t_s)[moved], SHORTEST_S)
-    speed_mps, yaw_rate = np.diff(driven_m)[moved] / apart_s, turns.yaw_deg / apart_s
-    acceleration = _acceleration(t_s, driven_m)
+    speed_mps, yaw_rate_deg_s = np.diff(driven_m)[moved] / apart_s, turns.yaw_deg / apart_s
+    accel_mps2 = _acceleration(t_s, driven_m)
     known = _Known(
         standing=standing,
-        acceleration=acceleration[kept],
-        leaving=acceleration[moved],
-        lateral=_at_places(speed_mps * np.radians(yaw_rate)),
+        accel_mps2=accel_mps2[kept],
+        leaving_mps2=accel_mps2[moved],
+        lateral_mps2=_at_places(speed_mps * np.radians(yaw_rate_deg_s)),
         speed_mps=_at_places(speed_mps),
-        yaw_rate=_at_places(yaw_rate),
+        yaw_rate_deg_s=_at_places(yaw_rate_deg_s),
     )
     expected_sd[climb] /= np.sqrt(1.0 + (place[-1] - place[0]) / CLIMB_M)
     # A focal length taken too long makes uprights lean more and the mounting less; of the roll in
@@ -176,9 +195,6 @@ def road_pitch(
     doubt_deg = 2.0 * standing.focal_sd * standing.pitch_deg
     expected_sd[by_focal] = np.hypot(expected_sd[by_focal], doubt_deg)
     prior = np.diag(expected_sd**-2.0)
-    chain = Chain.drawn_back(
-        np.diff(place), ((GRADE_SD_DEG, length_m), (SPRINGS_SD_DEG, 0.0), (ROLL_SD_DEG, ROLL_M))
-    )
     uprights = Uprights([standing.edges[k] for k in kept.tolist()], standing.mounting.focal_px)
     of_steps = known.of_steps(turns)
     # What is not known yet is no error of the steps.
@@ -205,11 +221,10 @@ def road_pitch(
         both = np.concatenate([[1.0], -lasting])
         road = solved @ both
         off = of_steps.left(solved) @ both
-    by_lasting = -solved[:, 0, 1:]
-    by_lasting[:, climb] += 1.0
-    variance = knowing.variances()[:, 0]
-    variance += np.einsum("ki,ij,kj->k", by_lasting, np.linalg.inv(normal), by_lasting)
-    return RoadPitch(place, road[:, 0] + lasting[climb], np.sqrt(variance), lasting)
+    pitch_deg = road[:, 0] + lasting[climb]
+    by_lasting -= solved[:, 0, 1:]
+    covariance = np.asarray(np.linalg.inv(normal), np.float64)
+    return RoadPitch(place, pitch_deg, lasting, covariance, by_lasting, knowing)
 
 
 @dataclass(frozen=True)
@@ -219,7 +234,7 @@ class _Turns:
     pitch_deg: Array
     yaw_deg: Array
     roll_deg: Array
-    by_down: Array
+    pitch_per_down_px: Array
     variance: Array
     measured: NDArray[np.bool_]
 
@@ -246,37 +261,38 @@ class _Known:
     """
 
     standing: Standing
-    acceleration: Array
-    leaving: Array
+    accel_mps2: Array
+    leaving_mps2: Array
     """Acceleration at the last picture of each place but the last: a stop begins and ends there."""
-    lateral: Array
+    lateral_mps2: Array
+    """To the left."""
     speed_mps: Array
-    yaw_rate: Array
+    yaw_rate_deg_s: Array
 
     def _by_lasting(self, **columns: Array | float) -> Array:
         """Degrees per unit of what lasts, shape (k, len(LASTING))."""
-        found = np.zeros((self.acceleration.size, len(LASTING)))
+        found = np.zeros((self.accel_mps2.size, len(LASTING)))
         for name, values in columns.items():
             found[:, LASTING.index(name)] = values
         return found
 
-    @property
+    @cached_property
     def _pitch(self) -> Array:
-        return self._by_lasting(down_px=self.standing.pixel_deg, squat=self.acceleration, climb=1.0)
+        return self._by_lasting(down_px=self.standing.pixel_deg, squat=self.accel_mps2, climb=1.0)
 
-    @property
+    @cached_property
     def _roll(self) -> Array:
-        return self._by_lasting(roll=1.0, body_roll=self.lateral)
+        return self._by_lasting(roll=1.0, body_roll=self.lateral_mps2)
 
-    @property
+    @cached_property
     def _shown_pitch(self) -> Array:
         # In its middle a lens that bends has a longer focal length than its edges tell.
         by_bent = -2e-5 * (PLANE_WIDTH / 2.0) ** 2 * self.standing.pitch_deg
         return self._pitch + self._by_lasting(plumb=1.0, shutter=self.speed_mps, bent=by_bent)
 
-    @property
+    @cached_property
     def _shown_roll(self) -> Array:
-        return self._roll + self._by_lasting(skew=self.yaw_rate)
+        return self._roll + self._by_lasting(skew=self.yaw_rate_deg_s)
 
     def shown_deg(self, road: Array, lasting: Array) -> tuple[Array, Array]:
         """The camera's pitch and roll against gravity, as edges show them."""
@@ -288,7 +304,7 @@ class _Known:
         yaw = np.radians(turns.yaw_deg)
         half, one = yaw / 2.0, np.ones(yaw.size)
         # A vehicle tipped up on its springs does not travel where its camera looks.
-        by_tipped = turns.by_down / self.standing.pixel_deg
+        by_tipped = turns.pitch_per_down_px / self.standing.pixel_deg
         # Of a camera that leans to the right a turn to the left is, in its own axes, a pitch
         # downward; of one that looks up it is a roll to the right.
         of_pitch = [-one, -one - by_tipped / 2.0, -half, one, one - by_tipped / 2.0, -half]
@@ -296,10 +312,10 @@ class _Known:
         pitch, roll = self._pitch, self._roll
         squat = LASTING.index("squat")
         lasting_pitch = np.diff(pitch, axis=0) - yaw[:, None] * _midway(roll)
-        arriving = self.acceleration[1:]
-        lasting_pitch[:, squat] = arriving - self.leaving
-        lasting_pitch[:, squat] -= by_tipped * (arriving + self.leaving) / 2.0
-        lasting_pitch[:, LASTING.index("down_px")] -= turns.by_down
+        arriving = self.accel_mps2[1:]
+        lasting_pitch[:, squat] = arriving - self.leaving_mps2
+        lasting_pitch[:, squat] -= by_tipped * (arriving + self.leaving_mps2) / 2.0
+        lasting_pitch[:, LASTING.index("down_px")] -= turns.pitch_per_down_px
         lasting_roll = np.diff(roll, axis=0) + yaw[:, None] * _midway(pitch)
         lasting_roll[:, LASTING.index("turned")] -= yaw
         roll_deg = turns.roll_deg - yaw * self.standing.pitch_deg

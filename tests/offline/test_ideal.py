@@ -62,4 +62,5 @@ def test_a_grade_that_wavers_does_not_have_anybody_change_gears_to_and_fro() -> 
 def test_a_trip_of_a_moment_has_a_band() -> None:
     for seconds in (0.4, 1.0, 3.0):
         found = idealised(seconds, speed_kmh=50.0, rpm=2000.0)
-        assert len(found)
+        assert found["ideal_rpm_low"].notna().all()
+        assert (found["ideal_rpm_low"] < found["ideal_rpm_high"]).all()
