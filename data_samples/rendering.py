@@ -18,7 +18,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from offline.preprocessing import STILL_HEIGHT, STILL_WIDTH
 from offline.training import lens, scenery
-from offline.training.drives import WHEELBASE_M, Drive, Mounting, camera_axes
+from offline.training.drives import WHEELBASE_M, Drive, Mounting, Movement, camera_axes
 from offline.training.renderer import Renderer
 from offline.training.roads import RoadNetwork, build_network
 
@@ -80,7 +80,7 @@ def render_video(
         gain = 0.0
         for index in range(frame_t_s.size):
             light = lens.bend(camera, renderer.draw(drive, index, []))
-            grey, gain = lens.expose(camera, rng, light, gain)
+            grey, gain = lens.expose(camera, rng, light, gain, float(frame_t_s[index]))
             frame = av.VideoFrame.from_ndarray(_coloured(grey, light, camera.gamma), format="bgr24")
             frame.pts, frame.time_base = index * 90_000 // FRAMES_PER_S, Fraction(1, 90_000)
             sink.mux(stream.encode(frame))
@@ -127,4 +127,5 @@ def _drive(network: RoadNetwork, t_s: Array, s_m: Array, seed: int) -> Drive:
         eye=eye,
         rotation=camera_axes(heading, pitch, roll),
         mounting=MOUNTING,
+        movement=Movement.none(t_s.size),
     )

@@ -68,6 +68,8 @@ class Classifier:
         the temperatures and thresholds, on which results depend as much.
     heads : dict of str to Head
         In the order of the card.
+    network : Path
+        The network's file.
     runtime : str
         What runs the network.
 
@@ -87,11 +89,11 @@ class Classifier:
         self.version: str = card["version"]
         self.sha256 = hashlib.sha256((folder / MODEL_FILE).read_bytes()).hexdigest()
         self.heads: dict[str, Head] = {head.name: head for head in card["heads"]}
-        path = folder / card["file"]
-        _check_content(path, card["sha256"])
-        self._engine = load(path, runtime=runtime, threads=threads)
+        self.network = folder / card["file"]
+        _check_content(self.network, card["sha256"])
+        self._engine = load(self.network, runtime=runtime, threads=threads)
         self.runtime = self._engine.runtime
-        self._check_form(path)
+        self._check_form(self.network)
 
     def _check_form(self, path: Path) -> None:
         expected = (
@@ -120,7 +122,7 @@ class Classifier:
         ----------
         stacks : ndarray of uint8, shape (n, 96, 160, 5)
             See `offline.preprocessing`; levelled where the camera's mounting is known.
-        codes : ndarray of uint8, shape (n, 9), optional
+        codes : ndarray of uint8, shape (n, 10), optional
             The camera's motion, see `offline.motion`; not known where missing.
 
         Returns

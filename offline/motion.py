@@ -132,6 +132,22 @@ class Survey:
             found[:, CODES.index("levelled")] = FOV_UNKNOWN
         return Motion(self._mounting, found[np.asarray(self._step_of)])
 
+    def ended(self, last: int) -> NDArray[np.uint8]:
+        """Codes of the pictures up to the `last`, had the recording ended with it.
+
+        Returns
+        -------
+        ndarray of uint8, shape (last + 1, len(CODES))
+            With the mounting that `finish` found; call that before.
+        """
+        rest = Survey(self._fov_deg)
+        count = self._step_of[last] + 1
+        rest._step_of = self._step_of[: last + 1]
+        rest._t_s, rest._driven_m = self._t_s[:count], self._driven_m[:count]
+        rest._steps, rest._edges = self._steps[: count - 1], self._edges[:count]
+        rest._mounting, rest._sought = self._mounting, True
+        return rest.finish().codes
+
     @property
     def _turns(self) -> list[Rotation | None]:
         return [None if isinstance(step, Tracked) else step for step in self._steps]
@@ -277,9 +293,8 @@ def codes(
     end = s + HEADING_WINDOW_M
     values: dict[str, Array] = {}
     values["heading"] = np.interp(end, s, heading) - heading
-    values["curvature"] = np.radians(
-        np.interp(s + CURVATURE_M, s, heading) - np.interp(s - CURVATURE_M, s, heading)
-    ) / (2.0 * CURVATURE_M)
+    bend = np.interp(s + LOOK_AHEAD_M, s, heading) - heading
+    values["curvature"] = np.radians(bend) / LOOK_AHEAD_M
     places = s[:, None] + np.arange(-3.0, HEADING_WINDOW_M - CURVATURE_M, 3.0)
     arcs = np.interp(places + CURVATURE_M, s, heading) - np.interp(places, s, heading)
     peak = np.radians(np.abs(arcs).max(axis=1)) / CURVATURE_M

@@ -29,9 +29,9 @@ from offline.uprights import Edges, Uprights
 
 STANDING_M: Final = 0.05
 """Pictures that follow each other nearer than this are one place."""
-GRADE_SD_DEG: Final = 1.6
-"""Spread of grades on hilly roads, 2.8 %."""
-SPRINGS_SD_DEG: Final = 0.25
+GRADE_SD_DEG: Final = 2.0
+"""Spread of grades on hilly roads, 3.5 %."""
+SPRINGS_SD_DEG: Final = 0.4
 """Of a vehicle on an uneven road; does not add up from picture to picture."""
 ROLL_SD_DEG: Final = 0.8
 ROLL_M: Final = 40.0
@@ -60,12 +60,12 @@ degrees by which upright edges show the camera pitched higher than it is, and th
 pictures read out row by row show it; for the same reason, degrees by which they show it leaning to
 the right per degree a second to the left; degrees by which turns show it pitched lower than it is;
 how far its lens bends lines, in 1e-5 per square pixel."""
-EXPECTED: Final = (0.0, 0.3, 0.0, 0.4, 0.0, 0.4, 0.0, 0.0, 0.0, 0.2)
+EXPECTED: Final = (0.0, 0.3, 0.0, 0.4, 0.0, 0.4, 0.07, 0.02, 0.0, 0.2)
 """Cars squat and lean by some 2 to 6 degrees per g (Gillespie, "Fundamentals of vehicle dynamics",
-1992, ch. 7); crowns hang over the road (measured on rendered roads)."""
-EXPECTED_SD: Final = (0.6, 0.15, 0.8, 0.2, 0.6, 0.5, 0.04, 0.015, 1.0, 0.5)
-"""Of a picture read out in 20 ms, an edge leans by 0.03 degrees per degree a second; pictures were
-rendered without, so that it is drawn to none."""
+1992, ch. 7); crowns hang over the road (measured on rendered roads). Of a picture read out in 15 ms
+an edge leans by 0.02 degrees per degree a second, and posts 20 m away lean as if the camera looked
+up by 0.07 degrees more per m/s, nearer ones by more: their feet are seen later, hence nearer."""
+EXPECTED_SD: Final = (0.6, 0.15, 0.8, 0.2, 0.6, 0.5, 0.1, 0.015, 1.0, 0.5)
 CLIMB_M: Final = 1500.0
 """Drives longer than this climb less as a whole."""
 DOUBT_DEG: Final = (2.0, 1.0, 0.5, 0.25, 0.12, 0.0, 0.0, 0.0, 0.0)

@@ -18,7 +18,7 @@ CLASSES: Final = ("straight", "uphill", "downhill", "curve", "left_turn", "right
 UNDETERMINED: Final = "undetermined"
 
 LOOK_AHEAD_M: Final = 15.0
-"""Stretch of road ahead over which the slope is judged."""
+"""Stretch of road ahead over which slope and curvature are judged."""
 SLOPE_THRESHOLD_PERCENT: Final = 2.5
 TURN_HEADING_CHANGE_DEG: Final = 35.0
 """Heading change within `HEADING_WINDOW_M` that makes a turn; left is positive."""
@@ -48,7 +48,7 @@ def course_of_heading(heading_change_deg: float, curvature_per_m: float) -> str:
         Signed heading change over the next `HEADING_WINDOW_M`, left (counter-clockwise seen
         from above) positive.
     curvature_per_m : float
-        Signed curvature of the road ahead.
+        Signed mean curvature over the next `LOOK_AHEAD_M`.
     """
     if abs(heading_change_deg) >= TURN_HEADING_CHANGE_DEG:
         return "left_turn" if heading_change_deg > 0 else "right_turn"

@@ -18,6 +18,7 @@ from offline.roadscene import (
     LOOK_AHEAD_M,
     SLOPE_THRESHOLD_PERCENT,
     SLOPES,
+    TURN_CURVATURE_PER_M,
     TURN_HEADING_CHANGE_DEG,
 )
 
@@ -74,17 +75,22 @@ class Road:
     @cached_property
     def course(self) -> NDArray[np.int64]:
         """Index in `roadscene.COURSES` of what lies ahead of every step."""
-        ahead = round(HEADING_WINDOW_M / STEP_M)
+        window, near = round(HEADING_WINDOW_M / STEP_M), round(LOOK_AHEAD_M / STEP_M)
         heading = np.concatenate([[0.0], np.cumsum(self.curvature_per_m * STEP_M)])
-        heading = np.degrees(np.concatenate([heading, np.repeat(heading[-1], ahead)]))
+        heading = np.concatenate([heading, np.repeat(heading[-1], window)])
         n = self.grade_percent.size
-        change = heading[ahead : ahead + n] - heading[:n]
-        bends = (np.abs(self.curvature_per_m) >= CURVE_CURVATURE_PER_M) | (
+        change = np.degrees(heading[window : window + n] - heading[:n])
+        curvature = (heading[near : near + n] - heading[:n]) / LOOK_AHEAD_M
+        bends = (np.abs(curvature) >= CURVE_CURVATURE_PER_M) | (
             np.abs(change) >= CURVE_HEADING_CHANGE_DEG
         )
+        sharp = np.concatenate([np.abs(self.curvature_per_m), np.zeros(window)])
+        peak = np.lib.stride_tricks.sliding_window_view(sharp, window + 1).max(axis=1)
+        turns = peak >= TURN_CURVATURE_PER_M
+        left, right = (turns & (s * change >= TURN_HEADING_CHANGE_DEG) for s in (1.0, -1.0))
         index = np.where(bends, COURSES.index("curve"), 0)
-        index = np.where(change >= TURN_HEADING_CHANGE_DEG, COURSES.index("left_turn"), index)
-        return np.where(change <= -TURN_HEADING_CHANGE_DEG, COURSES.index("right_turn"), index)
+        index = np.where(left, COURSES.index("left_turn"), index)
+        return np.where(right, COURSES.index("right_turn"), index)
 
 
 def make_road(rng: np.random.Generator, terrain: Terrain, length_m: float) -> Road:
@@ -107,7 +113,7 @@ def make_road(rng: np.random.Generator, terrain: Terrain, length_m: float) -> Ro
         # Half of the stops are junctions where the road turns off.
         if rng.random() < 0.5:
             at = int(place / STEP_M) + 2
-            curvature[at : at + 5] = rng.choice([-1.0, 1.0]) * np.radians(75.0) / 25.0
+            curvature[at : at + 4] = rng.choice([-1.0, 1.0]) * np.radians(75.0) / 20.0
     return Road(_grades(rng, n, terrain), curvature, limit, stops)
 
 

@@ -27,6 +27,9 @@ CONTEXT_S = 120.0
 @click.argument("data", type=click.Path(path_type=Path, exists=True))
 @click.option("--split", type=click.Choice(["train", "validation", "test"]), default="test",
               show_default=True, help="Which roads of a synthetic set.")  # fmt: skip
+@click.option("--ended", is_flag=True,
+              help="Of a synthetic set, only frames as they would be had the recording ended "
+              "within the 25 m after them.")  # fmt: skip
 @click.option("--video", type=click.Path(path_type=Path, dir_okay=False, exists=True),
               help="The video that DATA labels by time (columns t_s and one a head).")  # fmt: skip
 @click.option("--from", "start_s", type=float, default=0.0, show_default=True,
@@ -47,6 +50,7 @@ def command(
     model: str,
     data: Path,
     split: str,
+    ended: bool,
     video: Path | None,
     start_s: float,
     end_s: float,
@@ -71,6 +75,8 @@ def command(
 
     if fov_deg is not None and video is None:
         raise click.UsageError("--fov is for a --video; a table tells it in a column fov_deg")
+    if ended and video is not None:
+        raise click.UsageError("--ended is for a synthetic set, not for a --video")
     folder = _model_folder(model)
     classifier = Classifier(folder, threads=threads)
     heads = {name: head.classes for name, head in classifier.heads.items()}
@@ -78,16 +84,13 @@ def command(
         around = [(max(start_s - CONTEXT_S, 0.0), end_s + CONTEXT_S)]
         sets = [read_video(video, data, heads, [(start_s, end_s)], {}, fov_deg, around)]
     else:
-        sets = evaluation.read_evaluation_data(data, heads, split, only)
+        sets = evaluation.read_evaluation_data(data, heads, split, only, ended=ended)
     scores, probabilities = evaluation.evaluate(classifier, sets)
     six = evaluation.six_class_scores(sets, probabilities)
     if html_folder is not None:
         from offline.training.report import write_page
 
-        description = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-        page = write_page(
-            html_folder, classifier, folder / description["file"], sets, scores, probabilities
-        )
+        page = write_page(html_folder, classifier, classifier.network, sets, scores, probabilities)
         Console(stderr=True).print(f"page: {page}")
     if card_title is not None:
         from offline.training.card import add_section

@@ -67,6 +67,7 @@ def command(trip: Path, out: Path, gpx: Path | None, confidence: float, as_json:
             "heading_change_deg": ahead.heading_change_deg,
             "heading_sd_deg": ahead.heading_sd_deg,
             "curvature_per_m": ahead.curvature_per_m,
+            "curvature_sd_per_m": ahead.curvature_sd_per_m,
         }
     )
     target = out / "labels.csv"

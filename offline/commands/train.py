@@ -21,8 +21,9 @@ from offline.errors import InputError, RuntimeMissingError
               help="Model folder to write instead of the configuration's.")  # fmt: skip
 @click.option("--source", "sources", multiple=True, metavar="N=PATH",
               help="Read the configuration's N-th source (from 0) from another path.")  # fmt: skip
-@click.option("--start-from", type=click.Path(path_type=Path, dir_okay=False),
-              help="Weights (.weights.h5) of an earlier run of the same network.")  # fmt: skip
+@click.option("--start-from", type=click.Path(path_type=Path, exists=True),
+              help="Start from a released model's folder, or from the weights (.weights.h5) of "
+              "an earlier run.")  # fmt: skip
 @click.option("--threads", type=click.IntRange(1), help="Threads of TensorFlow.  [default: all]")
 @click.option("--json", "as_json", is_flag=True, help="Print the model's figures as JSON.")
 def command(
@@ -48,7 +49,7 @@ def command(
     if out is not None:
         settings = settings.model_copy(update={"release": out})
     try:
-        from offline.training import finishing, trainer
+        from offline.training import finishing, trainer, warmstart
     except ImportError as error:
         raise RuntimeMissingError(
             "training needs TensorFlow: pip install gradewise[train]"
@@ -61,15 +62,7 @@ def command(
     logger.addHandler(handler)
     try:
         data = trainer.load_data(settings)
-        start = None
-        if start_from is not None:
-            start = trainer.build_model(settings, settings.stages[0].shrink)
-            try:
-                start.load_weights(start_from)
-            except (OSError, ValueError) as error:
-                raise InputError(
-                    f"{start_from}: no weights of this network ({str(error).splitlines()[0]})"
-                ) from error
+        start = None if start_from is None else warmstart.started(settings, data, start_from)
         model = trainer.Trainer(settings, data, start).run()
         weights = trainer.work_folder(settings) / "final.weights.h5"
         model.save_weights(weights)

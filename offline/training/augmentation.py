@@ -39,9 +39,9 @@ def augmenter(
     """A function that changes a batch.
 
     It takes pictures (float32 of 0..1, shape (n, rows, columns, 5)), bytes of motion (float32 of
-    0..1, shape (n, 9)), targets by head and reals by name, and returns the same four: `heading` and
-    `curvature` of a mirrored stack change sign, as they do among the bytes; `horizon` moves with
-    the picture; of a stack that stands or whose mounting is not known, no motion is known.
+    0..1, shape (n, 10)), targets by head and reals by name, and returns the same four: `heading`
+    and `curvature` of a mirrored stack change sign, as they do among the bytes; `horizon` moves
+    with the picture; of a stack that stands or whose mounting is not known, no motion is known.
     """
     permutations = mirror_permutations(settings, heads)
 

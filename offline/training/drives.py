@@ -1,4 +1,4 @@
-"""Driving along a road: speed, and where the camera is and looks, twice a second."""
+"""Driving along a road: speed, and where the camera is, looks and moves, twice a second."""
 
 from __future__ import annotations
 
@@ -23,7 +23,11 @@ BODY_ROLL_DEG: Final = (0.2, 0.7)
 CROSSFALL_DEG: Final = 0.8
 CROSSFALL_M: Final = 15.0
 """Spread of a road's lean to the side, and half of how soon it changes."""
-GRAVITY_MPS2: Final = 9.81
+BOUNCE_HZ: Final = 1.5
+"""A car's body on its springs (Gillespie, ch. 5)."""
+READOUT_S: Final = (0.005, 0.030)
+GLOBAL_SHUTTER_SHARE: Final = 0.1
+"""Cheap sensors read a picture out row by row, within 5 to 30 ms."""
 
 Array = NDArray[np.float64]
 
@@ -40,6 +44,26 @@ class Mounting:
 
 
 @dataclass(frozen=True)
+class Movement:
+    """How the camera moves while a picture is read out, from its top row to its last.
+
+    Attributes
+    ----------
+    moved_m : ndarray, shape (n, 3)
+    turned_rad : ndarray, shape (n, 3)
+        Axis of the world about which it turns, times the angle.
+    """
+
+    moved_m: Array
+    turned_rad: Array
+
+    @classmethod
+    def none(cls, count: int) -> Movement:
+        """Of a camera that takes all rows at once."""
+        return cls(np.zeros((count, 3)), np.zeros((count, 3)))
+
+
+@dataclass(frozen=True)
 class Drive:
     """One pass along a network's main path.
 
@@ -52,6 +76,7 @@ class Drive:
     rotation : ndarray, shape (n, 3, 3)
         Rows are the camera's right, up and backward axes in the world.
     mounting : Mounting
+    movement : Movement
     """
 
     t_s: Array
@@ -61,6 +86,7 @@ class Drive:
     eye: Array
     rotation: Array
     mounting: Mounting
+    movement: Movement
 
 
 def draw_mounting(rng: np.random.Generator) -> Mounting:
@@ -124,15 +150,39 @@ def draw_drive(rng: np.random.Generator, network: RoadNetwork) -> Drive:
         + rng.normal(0, 0.4, n) * roughness
     )
     eye = np.column_stack([x, y, z + mounting.height_m])
+    axes = camera_axes(yaw, pitch, roll)
+    yaw_rate = speed * path.at(s_m - rear_axle_m, path.curvature)
+    # The camera, ahead of the axle, moves along the road where it is.
+    onward, rising = path.at(s_m, path.heading), path.at(s_m, path.grade)
+    ahead = np.column_stack([np.cos(onward), np.sin(onward), rising])
     return Drive(
         t_s=np.arange(n, dtype=np.float64) * FRAME_INTERVAL_S,
         s_m=s_m,
         speed_mps=speed,
         lateral_m=lateral,
         eye=eye,
-        rotation=camera_axes(yaw, pitch, roll),
+        rotation=axes,
         mounting=mounting,
+        movement=_movement(rng, axes, speed, ahead, yaw_rate, roughness),
     )
+
+
+def _movement(
+    rng: np.random.Generator,
+    axes: Array,
+    speed_mps: Array,
+    ahead: Array,
+    yaw_rate: Array,
+    roughness: float,
+) -> Movement:
+    """Draw how long the camera reads out a picture, and how it moves meanwhile."""
+    readout_s = float(rng.uniform(*READOUT_S)) * (rng.random() >= GLOBAL_SHUTTER_SHARE)
+    right, backward = axes[:, 0], axes[:, 2]
+    moving = (speed_mps > 0.0)[:, None]
+    bounce = 2.0 * math.pi * BOUNCE_HZ * roughness * rng.normal(0, 1, (2, speed_mps.size, 1))
+    turning = yaw_rate[:, None] * np.array([0.0, 0.0, 1.0])
+    turning += moving * (bounce[0] * right - 0.4 * bounce[1] * backward)
+    return Movement(readout_s * speed_mps[:, None] * ahead, readout_s * turning)
 
 
 def camera_axes(yaw: Array, pitch: Array, roll: Array) -> Array:

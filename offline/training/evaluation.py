@@ -193,7 +193,12 @@ def _by_manoeuvre(
 
 
 def read_evaluation_data(
-    data: Path, heads: Mapping[str, Sequence[str]], split: str, only: str | None = None
+    data: Path,
+    heads: Mapping[str, Sequence[str]],
+    split: str,
+    only: str | None = None,
+    *,
+    ended: bool = False,
 ) -> list[FrameSet]:
     """Frames to evaluate on: a synthetic set, a CSV of pictures or of a video, a folder a class.
 
@@ -201,14 +206,23 @@ def read_evaluation_data(
     the same name beside it. Frames of a road scene CSV whose labels are runs of time are grouped
     into manoeuvres.
 
+    Parameters
+    ----------
+    ended : bool
+        Of a synthetic set, only frames as they would be had the recording ended soon after them.
+
     Raises
     ------
     InputError
         The data are none of these, or a label is no class of the model.
     """
+    if ended and not (data / synth.SET_FILE).exists():
+        raise InputError(
+            f"{data} is no synthetic set, so how its roads go on is not known: leave out --ended"
+        )
     if data.is_dir():
         if (data / synth.SET_FILE).exists():
-            found = sources.read_synth(data, heads, split)
+            found = sources.read_synth(data, heads, split, ended="only" if ended else "left out")
             if not found:
                 raise InputError(f"{data} holds no road of the split {split}")
             return found

@@ -61,7 +61,7 @@ class FrameSet:
         return np.ascontiguousarray(np.moveaxis(self.planes[chosen], 1, -1))
 
     def motion(self, index: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """Bytes of motion of the frames at `index`, shape (n, 9)."""
+        """Bytes of motion of the frames at `index`, shape (n, 10)."""
         if self.codes is None:
             return np.zeros((index.size, preprocessing.CODE_BYTES), np.uint8)
         return self.codes[index]

@@ -14,6 +14,9 @@ from offline.preprocessing import STILL_HEIGHT, STILL_WIDTH
 
 WIDE_DEG: Final = 75.0
 LUMA: Final = np.array([0.299, 0.587, 0.114], np.float32)
+STUCK_SHARE: Final = 0.35
+CAPTION_SHARE: Final = 0.2
+MOST_STUCK: Final = 3
 
 Frame = NDArray[np.float32]
 
@@ -33,6 +36,10 @@ class Lens:
         Share of light passed: vignetting, dirt.
     bonnet : ndarray of float32, shape (180, 320)
         Opacity of the vehicle's own bonnet.
+    stuck : ndarray of float32, shape (180, 320)
+        Opacity of toll tags, holders and the mirror, which show the same edges all along.
+    caption_row : int or None
+        Where a dashcam writes date, time and speed into its pictures, if it does.
     """
 
     bent: float
@@ -42,6 +49,9 @@ class Lens:
     passed: Frame
     bonnet: Frame
     bonnet_shade: float
+    stuck: Frame
+    stuck_shade: float
+    caption_row: int | None
     noise: float
     blur: float
     quality: int
@@ -89,10 +99,32 @@ def draw_lens(rng: np.random.Generator, fov_deg: float) -> Lens:
         passed=np.asarray(passed, np.float32),
         bonnet=np.asarray(bonnet, np.float32),
         bonnet_shade=float(rng.uniform(0.02, 0.5)),
+        stuck=_stuck(rng),
+        stuck_shade=float(rng.uniform(0.01, 0.3)),
+        caption_row=_caption_row(rng),
         noise=float(rng.uniform(0.002, 0.035)),
         blur=float(rng.choice([0.0, rng.uniform(0.3, 1.3)], p=[0.5, 0.5])),
         quality=int(rng.integers(35, 96)),
     )
+
+
+def _stuck(rng: np.random.Generator) -> Frame:
+    """Opacity of things on the windscreen's upper half: slanted boxes, out of focus."""
+    opacity = np.zeros((STILL_HEIGHT, STILL_WIDTH), np.float32)
+    if rng.random() >= STUCK_SHARE:
+        return opacity
+    for _ in range(int(rng.integers(1, MOST_STUCK + 1))):
+        size = (float(rng.uniform(8, 90)), float(rng.uniform(6, 45)))
+        middle = (float(rng.uniform(0, STILL_WIDTH)), float(rng.uniform(-10, 0.3 * STILL_HEIGHT)))
+        corners = cv2.boxPoints((middle, size, float(rng.normal(0, 6))))
+        cv2.fillPoly(opacity, [np.round(corners).astype(np.int32)], (1.0,))
+    return np.asarray(cv2.GaussianBlur(opacity, (0, 0), float(rng.uniform(0.5, 2.5))), np.float32)
+
+
+def _caption_row(rng: np.random.Generator) -> int | None:
+    if rng.random() >= CAPTION_SHARE:
+        return None
+    return int(rng.choice([rng.uniform(9, 16), rng.uniform(164, 176)]))
 
 
 def bend(lens: Lens, light: Frame) -> Frame:
@@ -114,7 +146,7 @@ def middle_fov_deg(lens: Lens, fov_deg: float) -> float:
 
 
 def expose(
-    lens: Lens, rng: np.random.Generator, light: Frame, gain: float
+    lens: Lens, rng: np.random.Generator, light: Frame, gain: float, t_s: float
 ) -> tuple[NDArray[np.uint8], float]:
     """Turn linear light to the grey still a camera would store.
 
@@ -123,6 +155,8 @@ def expose(
     light : ndarray of float32, shape (180, 320, 3)
     gain : float
         Exposure of the frame before, 0 for the first; a camera follows with a lag.
+    t_s : float
+        Which a caption shows.
 
     Returns
     -------
@@ -133,6 +167,7 @@ def expose(
     grey = np.nan_to_num(light @ LUMA, posinf=1.0, neginf=0.0) * lens.passed + lens.veil
     shiny = lens.bonnet_shade * (0.6 + 0.4 * float(grey[:40].mean()))
     grey = grey * (1.0 - lens.bonnet) + shiny * lens.bonnet
+    grey = grey * (1.0 - lens.stuck) + lens.stuck_shade * lens.stuck
     encoded = np.power(np.maximum(grey, 0.0), lens.gamma)
     wanted = lens.target / max(float(encoded.mean()), 1e-3)
     gain = wanted if gain == 0.0 else gain + 0.5 * (wanted - gain)
@@ -141,5 +176,15 @@ def expose(
         picture = cv2.GaussianBlur(picture, (0, 0), lens.blur)
     picture = picture + rng.normal(0, lens.noise, picture.shape).astype(np.float32)
     still = np.clip(picture * 255.0, 0, 255).astype(np.uint8)
+    if lens.caption_row is not None:
+        _write(still, f"2026/03/14 08:{int(t_s) // 60:02d}:{int(t_s) % 60:02d}", lens.caption_row)
     _, packed = cv2.imencode(".jpg", still, [cv2.IMWRITE_JPEG_QUALITY, lens.quality])
     return np.asarray(cv2.imdecode(packed, cv2.IMREAD_GRAYSCALE), np.uint8), gain
+
+
+def _write(still: NDArray[np.uint8], text: str, row: int) -> None:
+    """Write bright letters with dark outlines, as dashcams do."""
+    for grey, thickness in ((0, 3), (235, 1)):
+        cv2.putText(
+            still, text, (6, row), cv2.FONT_HERSHEY_SIMPLEX, 0.33, (grey,), thickness, cv2.LINE_AA
+        )

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from offline.errors import RuntimeMissingError
 from offline.preprocessing import STILL_HEIGHT, STILL_WIDTH
-from offline.training.drives import Drive
+from offline.training.drives import Drive, Movement
 from offline.training.meshes import Material, Mesh
 from offline.training.roads import RoadNetwork
 from offline.training.scenery import Look
@@ -23,6 +23,8 @@ NOISE_SIZE: Final = 512
 NEAR_M: Final = 0.3
 FAR_M: Final = 3500.0
 MOST_JUNCTIONS: Final = 12
+ACROSS: Final = 2
+"""Columns drawn for each of a picture's: one sample a pixel draws upright edges to the columns."""
 _SHADERS: Final = Path(__file__).resolve().parent / "shaders"
 _ATTRIBUTES: Final = ("in_position", "in_normal", "in_uv", "in_color")
 _RAGGED: Final = (Material.CROWN, Material.CONIFER, Material.HEDGE)
@@ -61,8 +63,9 @@ class Renderer:
             for material in (*_RAGGED, Material.PLAIN)
         }
         self._sky = context.program(_source("sky.vert"), _source("sky.frag"))
-        color = context.texture((STILL_WIDTH, STILL_HEIGHT), 3, dtype="f2")
-        depth = context.depth_renderbuffer((STILL_WIDTH, STILL_HEIGHT))
+        drawn = (ACROSS * STILL_WIDTH, STILL_HEIGHT)
+        color = context.texture(drawn, 3, dtype="f2")
+        depth = context.depth_renderbuffer(drawn)
         self._target = context.framebuffer([color], depth)
         self._shadow = context.depth_texture((SHADOW_SIZE, SHADOW_SIZE))
         self._shadow.compare_func = ""
@@ -152,6 +155,7 @@ class Renderer:
         self._write("u_sun", matrix)
         self._write("u_view_projection", matrix)
         self._write("u_model", np.eye(4))
+        self._move(Movement.none(1), 0)
         self._shadow_target.use()
         self._shadow_target.clear(depth=1.0)
         self._context.enable_only(self._depth_test)
@@ -165,6 +169,10 @@ class Renderer:
         for program in (*self._scene.values(), *self._depth.values()):
             if name in program:
                 program[name].write(packed)
+
+    def _move(self, movement: Movement, index: int) -> None:
+        self._set("u_moved", tuple(movement.moved_m[index]))
+        self._set("u_turned", tuple(movement.turned_rad[index]))
 
     def draw(self, drive: Drive, index: int, moving: list[Array]) -> NDArray[np.float32]:
         """Draw what the camera sees at one place of a drive.
@@ -200,6 +208,7 @@ class Renderer:
         self._write("u_view_projection", projection @ view)
         self._write("u_model", np.eye(4))
         self._set("u_eye", tuple(eye))
+        self._move(drive.movement, index)
         for arrays, matrix in zip(self._moving, moving, strict=True):
             self._write("u_model", matrix)
             for drawn, _ in arrays.values():
@@ -211,7 +220,8 @@ class Renderer:
         self._sky["u_tangent"].value = (tangent, tangent / aspect)
         self._sky_strip.render(self._triangle_strip)
         raw = np.frombuffer(self._target.read(components=3, dtype="f2"), np.float16)
-        return raw.reshape(STILL_HEIGHT, STILL_WIDTH, 3)[::-1].astype(np.float32)
+        drawn = raw.reshape(STILL_HEIGHT, STILL_WIDTH, ACROSS, 3)[::-1]
+        return np.asarray(drawn.mean(axis=2, dtype=np.float32), np.float32)
 
 
 def _scene_program(context: Any, material: Material, *, depth_only: bool = False) -> Any:

@@ -69,6 +69,7 @@ class RoadAhead:
     heading_change_deg: Array
     heading_sd_deg: Array
     curvature_per_m: Array
+    curvature_sd_per_m: Array
     peak_curvature_per_m: Array
 
 
@@ -146,14 +147,13 @@ def road_ahead(trip: Trip, t_s: Array, start_ns: int, gpx: Path | None = None) -
     s = np.interp(t_s, grid, distance)
     v = np.interp(t_s, grid, np.nan_to_num(speed))
     grade, grade_sd = _grade(s, altitude, grid, distance)
-    heading, heading_sd, curvature, peak = _heading(s, v, grid, distance, yaw, track)
+    heading, heading_sd, curvature, curvature_sd, peak = _heading(s, grid, distance, yaw, track)
     parked = v < MIN_SPEED_MPS
     unknown = np.isnan(np.interp(t_s, grid, speed))
     for values in (grade, heading):
         values[parked | unknown] = np.nan
-    return RoadAhead(
-        np.where(unknown, np.nan, v), grade, grade_sd, heading, heading_sd, curvature, peak
-    )
+    speed_mps = np.where(unknown, np.nan, v)
+    return RoadAhead(speed_mps, grade, grade_sd, heading, heading_sd, curvature, curvature_sd, peak)
 
 
 def label_probabilities(ahead: RoadAhead) -> tuple[Array, Array]:
@@ -168,8 +168,12 @@ def label_probabilities(ahead: RoadAhead) -> tuple[Array, Array]:
     left, right = ndtr((change - turn_limit) / sd), ndtr((-change - turn_limit) / sd)
     bend_limit = roadscene.CURVE_HEADING_CHANGE_DEG
     bent = ndtr((change - bend_limit) / sd) + ndtr((-change - bend_limit) / sd)
-    curved = np.abs(ahead.curvature_per_m) >= roadscene.CURVE_CURVATURE_PER_M
-    bent = np.where(curved, np.maximum(bent, 0.9), bent)
+    near, near_sd = ahead.curvature_per_m, ahead.curvature_sd_per_m
+    near_limit = roadscene.CURVE_CURVATURE_PER_M
+    curved = ndtr((near - near_limit) / near_sd) + ndtr((-near - near_limit) / near_sd)
+    # A track's scatter over 15 m would make a curve of any road.
+    told = near_sd <= near_limit / 2.0
+    bent = np.where(told, np.maximum(bent, curved), bent)
     curve = np.clip(bent - left - right, 0.0, 1.0)
     course = np.stack([1.0 - curve - left - right, curve, left, right], axis=1)
     return slope, course
@@ -240,33 +244,37 @@ def _grade(
 
 
 def _heading(
-    s: Array, v: Array, grid: Array, distance: Array, yaw: tuple[Array, Array],
-    track: Track | None,
-) -> tuple[Array, Array, Array, Array]:  # fmt: skip
-    """Heading change over the window ahead, its deviation, curvature here and its peak."""
+    s: Array, grid: Array, distance: Array, yaw: tuple[Array, Array], track: Track | None
+) -> tuple[Array, Array, Array, Array, Array]:
+    """Heading change over the window ahead, mean curvature ahead, deviations, and its peak."""
     end = s + roadscene.HEADING_WINDOW_M
     beyond = end > distance[-1]
     moving = np.maximum.accumulate(distance + 1e-6 * np.arange(distance.size))
-    t_here, t_end = np.interp(s, moving, grid), np.interp(end, moving, grid)
+    near = s + roadscene.LOOK_AHEAD_M
+    t_here, t_near, t_end = (np.interp(place, moving, grid) for place in (s, near, end))
     if yaw[0].size > 2:
         heading = np.interp(grid, yaw[0], yaw[1]).cumsum() / GRID_HZ
-        span = t_end - t_here
-        sd = np.sqrt((YAW_RATE_BIAS_SD_RAD_S * span) ** 2 + YAW_NOISE_RAD_PER_SQRT_S**2 * span)
+        sd, near_sd = (
+            np.sqrt((YAW_RATE_BIAS_SD_RAD_S * span) ** 2 + YAW_NOISE_RAD_PER_SQRT_S**2 * span)
+            for span in (t_end - t_here, t_near - t_here)
+        )
     elif track is not None:
         heading = _track_heading(track, grid, distance)
-        sd = np.full(s.size, 2.0 * POSITION_SD_M / roadscene.HEADING_WINDOW_M)
+        sd, near_sd = (
+            np.full(s.size, 2.0 * POSITION_SD_M / length_m)
+            for length_m in (roadscene.HEADING_WINDOW_M, roadscene.LOOK_AHEAD_M)
+        )
     else:
         nan = np.full(s.size, np.nan)
-        return nan, nan.copy(), nan.copy(), nan.copy()
+        return nan, nan.copy(), nan.copy(), nan.copy(), nan.copy()
     here = np.interp(t_here, grid, heading)
     change = np.interp(t_end, grid, heading) - here
     change[beyond] = np.nan
-    rate = np.interp(t_here + 0.2, grid, heading) - np.interp(t_here - 0.2, grid, heading)
-    curvature = rate / 0.4 / np.maximum(v, MIN_SPEED_MPS)
+    curvature = (np.interp(t_near, grid, heading) - here) / roadscene.LOOK_AHEAD_M
     steps = np.linspace(0.0, roadscene.HEADING_WINDOW_M, 11)
     at = np.interp(np.interp(s[:, None] + steps, moving, grid), grid, heading)
     peak = np.abs(at[:, 2:] - at[:, :-2]).max(axis=1) / (steps[2] - steps[0])
-    return np.degrees(change), np.degrees(sd), curvature, peak
+    return np.degrees(change), np.degrees(sd), curvature, near_sd / roadscene.LOOK_AHEAD_M, peak
 
 
 def _track_heading(track: Track, grid: Array, distance: Array) -> Array:

@@ -107,7 +107,7 @@ class Geometry:
     heading_change_deg : ndarray, shape (n,)
         Over the next `roadscene.HEADING_WINDOW_M`, left positive.
     curvature_per_m : ndarray, shape (n,)
-        At the place itself.
+        Mean over the next `roadscene.LOOK_AHEAD_M`.
     peak_curvature_per_m : ndarray, shape (n,)
         Largest magnitude within the heading window, from 3 m behind on.
     """
@@ -136,13 +136,15 @@ def geometry_ahead(path: Path, s_m: Array) -> Geometry:
     """Measure what lies ahead of places on a path."""
     s_m = np.asarray(s_m, dtype=np.float64)
     rise = path.at(s_m + roadscene.LOOK_AHEAD_M, path.z) - path.at(s_m, path.z)
-    change = path.at(s_m + roadscene.HEADING_WINDOW_M, path.heading) - path.at(s_m, path.heading)
+    here = path.at(s_m, path.heading)
+    change = path.at(s_m + roadscene.HEADING_WINDOW_M, path.heading) - here
+    bend = path.at(s_m + roadscene.LOOK_AHEAD_M, path.heading) - here
     window = np.arange(-3.0, roadscene.HEADING_WINDOW_M + STEP_M, STEP_M)
     around = path.at((s_m[:, None] + window).ravel(), np.abs(path.curvature))
     return Geometry(
         grade_percent=100.0 * rise / roadscene.LOOK_AHEAD_M,
         heading_change_deg=np.degrees(change),
-        curvature_per_m=path.at(s_m, path.curvature),
+        curvature_per_m=bend / roadscene.LOOK_AHEAD_M,
         peak_curvature_per_m=around.reshape(s_m.size, window.size).max(axis=1),
     )
 

@@ -28,13 +28,15 @@ from offline.training.labelledvideo import read_video
 from onboard.stills import FOV_RANGE_DEG
 
 Split = Literal["train", "validation", "test"]
+Ended = Literal["left out", "also", "only"]
+"""Whether frames are read as they would be had the recording ended soon after (`synth.Ends`)."""
 PICTURES: Final = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 AUXILIARY: Final = ("grade", "heading", "curvature", "horizon")
 GRADE_UNIT_PERCENT: Final = 5.0
 """Real targets that synthetic frames carry: mean grade ahead / 5 %, heading change / 45 degrees,
-curvature here / (1/30 m), row of the true horizon / 0.2 half heights below the middle. A slope is
-where the road points against the horizon, a turn the heading over a distance: each is learnt
-sooner when its parts are."""
+mean curvature ahead / (1/30 m), row of the true horizon / 0.2 half heights below the middle. A
+slope is where the road points against the horizon, a turn the heading over a distance: each is
+learnt sooner when its parts are."""
 HORIZON_UNIT: Final = 0.2
 GRADE_SOFTNESS_PERCENT: Final = 0.4
 HEADING_SOFTNESS_DEG: Final = 1.5
@@ -52,7 +54,8 @@ def read(source: Source, heads: Heads, split: Split, seed: int) -> list[FrameSet
         Something is missing, unreadable or labelled with an unknown class.
     """
     if isinstance(source, SynthSource):
-        return read_synth(source.path, heads, split, source.roads)
+        ended: Ended = "also" if split == "train" else "left out"
+        return read_synth(source.path, heads, split, source.roads, ended)
     if isinstance(source, VideoSource):
         stretches = {"train": source.train_s, "validation": source.validation_s}.get(split, [])
         if not stretches:
@@ -69,7 +72,11 @@ def read(source: Source, heads: Heads, split: Split, seed: int) -> list[FrameSet
 
 
 def read_synth(
-    folder: Path, heads: Heads, split: str | None, roads: int | None = None
+    folder: Path,
+    heads: Heads,
+    split: str | None,
+    roads: int | None = None,
+    ended: Ended = "left out",
 ) -> list[FrameSet]:
     """Frames of a synthetic set, all roads of a split in one `FrameSet`.
 
@@ -83,34 +90,44 @@ def read_synth(
         return []
     held = [(road, synth.read_road(file)) for road, file in files]
     starts = np.cumsum([0] + [frames.planes.shape[0] for _, frames in held])
-    stacks = [f.stack_indices + start for (_, f), start in zip(held, starts[:-1], strict=True)]
-    targets = {
-        "slope": np.concatenate([soft_slope(f.grade_percent) for _, f in held]),
-        "course": np.concatenate(
-            [soft_course(f.heading_change_deg, f.curvature_per_m, f.course) for _, f in held]
-        ),
-    }
-    count = int(starts[-1])
-    grade = np.concatenate([f.grade_percent for _, f in held])
-    heading = np.concatenate([f.heading_change_deg for _, f in held])
-    horizon = np.concatenate([f.horizon for _, f in held])
-    curvature = np.concatenate([f.curvature_per_m for _, f in held])
+    rows, stacks, codes, groups, names = [], [], [], [], []
+    for (road, f), start in zip(held, starts[:-1].tolist(), strict=True):
+        whole = np.arange(f.planes.shape[0])
+        parts = [(whole, f.stack_indices, f.codes, "")] * (ended != "only")
+        parts += [(f.ends.frame, f.ended_stack_indices, f.ends.codes, ", ends")] * (
+            ended != "left out"
+        )
+        for frame, stack, code, how in parts:
+            rows.append(frame + start)
+            stacks.append(stack + start)
+            codes.append(code)
+            groups += [f"road {road}"] * frame.size
+            names += [f"road {road} t={t:.1f} s{how}" for t in f.t_s[frame]]
+    row = np.concatenate(rows)
+
+    def along(name: str) -> NDArray[np.float64]:
+        return np.concatenate([getattr(f, name) for _, f in held])[row]
+
+    grade, heading = along("grade_percent"), along("heading_change_deg")
+    curvature, horizon = along("curvature_per_m"), along("horizon")
+    course = np.concatenate([np.asarray(f.course) for _, f in held])[row].tolist()
+    targets = {"slope": soft_slope(grade), "course": soft_course(heading, curvature, course)}
     return [
         FrameSet(
             name=f"synthetic {split or 'all'}",
             planes=np.concatenate([f.levelled for _, f in held]),
             stacks=np.concatenate(stacks),
             targets={head: targets[head] for head in heads},
-            weights={head: np.ones(count, np.float32) for head in heads},
-            codes=np.concatenate([f.codes for _, f in held]),
+            weights={head: np.ones(row.size, np.float32) for head in heads},
+            codes=np.concatenate(codes),
             reals={
                 "grade": np.clip(grade / GRADE_UNIT_PERCENT, -2.5, 2.5).astype(np.float32),
                 "heading": np.clip(heading / 45.0, -2.5, 2.5).astype(np.float32),
                 "curvature": np.clip(curvature * 30.0, -2.5, 2.5).astype(np.float32),
                 "horizon": np.clip(horizon / HORIZON_UNIT, -4.0, 4.0).astype(np.float32),
             },
-            groups=[f"road {road}" for road, f in held for _ in range(f.planes.shape[0])],
-            names=[f"road {road} t={t:.1f} s" for road, f in held for t in f.t_s],
+            groups=groups,
+            names=names,
         )
     ]
 

@@ -25,20 +25,45 @@ from offline import motion, preprocessing
 from offline.corners import focal_px
 from offline.errors import InputError
 from offline.mounting import Mounting
+from offline.roadscene import HEADING_WINDOW_M
 from offline.training import lens as lenses
-from offline.training import meshes, scenery
+from offline.training import scenery
 from offline.training.drives import FRAME_INTERVAL_S, Drive, draw_drive
 from offline.training.renderer import Renderer
 from offline.training.roads import RoadNetwork, build_network, geometry_ahead
+from offline.training.traffic import Traffic
 
 SET_FILE: Final = "set.json"
 ROADS_FOLDER: Final = "roads"
-VERSION: Final = "synthetic-roads-5"
+VERSION: Final = "synthetic-roads-6"
 SPLITS: Final = ("train", "train", "train", "train", "train", "train", "train", "train",
                  "validation", "test")  # fmt: skip
 """Road k is in split k % 10."""
 TOLD_SD: Final = 0.03
 UNTOLD_SHARE: Final = 0.1
+ENDS: Final = 4
+"""Places a road at which its recording might have ended, half of them in turns if it has any."""
+
+
+@dataclass(frozen=True)
+class Ends:
+    """Frames as they would be if the recording ended soon after them.
+
+    Recordings end, and cameras fail, in the middle of a turn as elsewhere; what the pictures do not
+    show any more must be told from what they do.
+
+    Attributes
+    ----------
+    frame : ndarray of int64, shape (m,)
+        Which of the road's frames.
+    last : ndarray of int64, shape (m,)
+        The last frame recorded, within a stack's reach.
+    codes : ndarray of uint8, shape (m, 10)
+    """
+
+    frame: NDArray[np.int64]
+    last: NDArray[np.int64]
+    codes: NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -58,6 +83,7 @@ class RoadFrames:
     mounting : Mounting or None
     codes : ndarray of uint8, shape (n, 10)
         Measured from the planes, as a trip's are (`offline.motion`).
+    ends : Ends
     slope, course : list of str
         Labels from geometry.
     setting : str
@@ -74,6 +100,7 @@ class RoadFrames:
     told_fov_deg: float | None
     mounting: Mounting | None
     codes: NDArray[np.uint8]
+    ends: Ends
     slope: list[str]
     course: list[str]
     setting: str
@@ -95,6 +122,17 @@ class RoadFrames:
     @property
     def stack_indices(self) -> NDArray[np.int64]:
         return preprocessing.stack_indices(self.t_s, driven_m(self.speed_mps))
+
+    @property
+    def ended_stack_indices(self) -> NDArray[np.int64]:
+        """Stacks of the frames of `ends`, shape (m, 5)."""
+        s_m = driven_m(self.speed_mps)
+        stacks = np.empty((self.ends.frame.size, len(preprocessing.STACK_DISTANCES_M)), np.int64)
+        for last in np.unique(self.ends.last):
+            rows = self.ends.last == last
+            within = preprocessing.stack_indices(self.t_s[: last + 1], s_m[: last + 1])
+            stacks[rows] = within[self.ends.frame[rows]]
+        return stacks
 
 
 def driven_m(speed_mps: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -133,7 +171,7 @@ def render_road(
     network, drive, rng = drawn(seed, road)
     look = scenery.draw_look(rng, network)
     mesh, _ = scenery.build(rng, network)
-    traffic = _Traffic(rng, network, drive)
+    traffic = Traffic(rng, network, drive)
     renderer.load(network, look, mesh, traffic.vehicles)
     sheet_deg = math.degrees(drive.mounting.horizontal_fov_rad)
     lens = lenses.draw_lens(rng, sheet_deg)
@@ -141,16 +179,14 @@ def render_road(
     planes, gain = [], 0.0
     for index in range(drive.s_m.size):
         light = lenses.bend(lens, renderer.draw(drive, index, traffic.matrices(index)))
-        still, gain = lenses.expose(lens, rng, light, gain)
+        still, gain = lenses.expose(lens, rng, light, gain, float(drive.t_s[index]))
         planes.append(preprocessing.plane(still))
         if stills is not None:
             stills.append(still)
     ahead = geometry_ahead(network.main, drive.s_m)
     shown = np.asarray(planes, np.uint8)
-    mounting, (codes,) = motion.survey_recorded(
-        [motion.Drive(shown, drive.t_s, driven_m(drive.speed_mps))],
-        told_deg,
-    )
+    lasts = draw_ends(rng, ahead.courses())
+    mounting, codes, ends = survey(shown, drive.t_s, driven_m(drive.speed_mps), told_deg, lasts)
     return RoadFrames(
         planes=shown,
         t_s=drive.t_s,
@@ -163,67 +199,45 @@ def render_road(
         told_fov_deg=told_deg,
         mounting=mounting,
         codes=codes,
+        ends=ends,
         slope=ahead.slopes(),
         course=ahead.courses(),
         setting=network.setting,
     )
 
 
-class _Traffic:
-    """Other vehicles: some lead, some come the other way."""
+def draw_ends(rng: np.random.Generator, course: list[str]) -> NDArray[np.int64]:
+    """Draw after which frames a recording might have ended."""
+    turning = np.flatnonzero([name.endswith("_turn") for name in course])
+    lasts = rng.integers(0, len(course), ENDS)
+    if turning.size:
+        lasts[: ENDS // 2] = rng.choice(turning, ENDS // 2)
+    return np.unique(lasts)
 
-    def __init__(self, rng: np.random.Generator, network: RoadNetwork, drive: Drive) -> None:
-        self._path, self._drive = network.main, drive
-        count = int(rng.choice([0, 2, 4, 8, 12], p=[0.25, 0.25, 0.2, 0.2, 0.1]))
-        self.vehicles: list[meshes.Mesh] = []
-        self._oncoming: list[bool] = []
-        self._start, self._speed, self._lateral = [], [], []
-        zero = np.zeros(1)
-        lane = 2.0 * network.half_width_m / network.lanes
-        for _ in range(count):
-            mesh = meshes.Mesh()
-            meshes.cars(mesh, rng, zero, zero, zero, zero)
-            oncoming = bool(rng.random() < 0.6) and network.lanes == 2
-            self.vehicles.append(mesh)
-            self._oncoming.append(oncoming)
-            speed = float(rng.uniform(5, 20))
-            # Those that come the other way are met anywhere along the drive.
-            farthest = drive.s_m[-1] - drive.s_m[0] + speed * float(drive.t_s[-1])
-            self._start.append(float(rng.uniform(60, farthest) if oncoming
-                                     else rng.uniform(9, 70)))  # fmt: skip
-            self._speed.append(speed)
-            own = float(drive.lateral_m[0])
-            # Whoever comes the other way keeps to the other side; who leads keeps the lane.
-            away = -np.sign(own if own else 1.0) * lane * 0.5
-            other_lane = network.lanes > 2 and rng.random() < 0.6
-            self._lateral.append(away if oncoming else own - np.sign(own) * lane * other_lane)
 
-    def matrices(self, index: int) -> list[NDArray[np.float64]]:
-        result = []
-        s_own, t = float(self._drive.s_m[index]), float(self._drive.t_s[index])
-        for oncoming, start, speed, lateral in zip(
-            self._oncoming, self._start, self._speed, self._lateral, strict=True
-        ):
-            if oncoming:
-                s = float(self._drive.s_m[0]) + start - speed * t
-            else:
-                s = s_own + start + 4.0 * np.sin(0.2 * t + start)
-            hidden = not 0.0 < s < self._path.length_m
-            s = float(np.clip(s, 0.0, self._path.length_m))
-            at = np.array([s])
-            heading = float(self._path.at(at, self._path.heading)[0])
-            grade = float(self._path.at(at, self._path.grade)[0])
-            x = float(self._path.at(at, self._path.x)[0]) - np.sin(heading) * lateral
-            y = float(self._path.at(at, self._path.y)[0]) + np.cos(heading) * lateral
-            z = float(self._path.at(at, self._path.z)[0]) - 100.0 * hidden
-            c, s_ = np.cos(heading), np.sin(heading)
-            facing = -1.0 if oncoming else 1.0
-            matrix = np.eye(4)
-            matrix[:3, 0] = np.array([c, s_, grade]) * facing
-            matrix[:3, 1] = np.array([-s_, c, 0.0]) * facing
-            matrix[:3, 3] = [x, y, z]
-            result.append(matrix)
-        return result
+def survey(
+    planes: NDArray[np.uint8],
+    t_s: NDArray[np.float64],
+    s_m: NDArray[np.float64],
+    fov_deg: float | None,
+    lasts: NDArray[np.int64],
+) -> tuple[Mounting | None, NDArray[np.uint8], Ends]:
+    """Measure a drive's motion as a trip's is, and as if it had ended at places."""
+    surveyed = motion.Survey(fov_deg)
+    for plane, at_s, at_m in zip(planes, t_s.tolist(), s_m.tolist(), strict=True):
+        surveyed.add(plane, at_s, at_m)
+    whole = surveyed.finish()
+    frame, last, codes = [], [], []
+    for each in lasts.tolist():
+        before = np.arange(np.searchsorted(s_m, s_m[each] - HEADING_WINDOW_M, "right"), each + 1)
+        frame.append(before)
+        last.append(np.full(before.size, each))
+        codes.append(surveyed.ended(each)[before])
+    return (
+        whole.mounting,
+        whole.codes,
+        Ends(np.concatenate(frame), np.concatenate(last), np.concatenate(codes)),
+    )
 
 
 def road_file(folder: Path, road: int) -> Path:
@@ -248,6 +262,9 @@ def write_road(folder: Path, road: int, frames: RoadFrames) -> None:
         told_fov_deg=np.array([] if frames.told_fov_deg is None else [frames.told_fov_deg]),
         mounting=np.array(astuple(frames.mounting) if frames.mounting is not None else ()),
         codes=frames.codes,
+        ends_frame=frames.ends.frame,
+        ends_last=frames.ends.last,
+        ends_codes=frames.ends.codes,
         slope=np.asarray(frames.slope),
         course=np.asarray(frames.course),
         setting=np.asarray(frames.setting),
@@ -282,6 +299,7 @@ def read_road(file: Path) -> RoadFrames:
                 told_fov_deg=float(held["told_fov_deg"][0]) if held["told_fov_deg"].size else None,
                 mounting=Mounting(*known) if (known := held["mounting"].tolist()) else None,
                 codes=held["codes"],
+                ends=Ends(held["ends_frame"], held["ends_last"], held["ends_codes"]),
                 slope=[str(v) for v in held["slope"]],
                 course=[str(v) for v in held["course"]],
                 setting=str(held["setting"]),

@@ -22,6 +22,8 @@ from data_samples.simulator.sensors import SensorSuite, sample_drive
 from data_samples.simulator.truth import drive_with_truth
 from data_samples.simulator.vehicle import CAR
 from offline.policy import load_policy
+from offline.roadscene import COURSES, SLOPES
+from offline.training import roads
 from offline.verdicts import EventKind
 
 
@@ -74,12 +76,30 @@ def test_road_classes_follow_the_geometry_rule():
     grade = np.zeros(n)
     grade[100:] = 3.0
     curvature = np.zeros(n)
-    curvature[50:56] = np.radians(80) / 25
+    curvature[50:54] = np.radians(80) / 20
     road = Road(grade, curvature, np.full(n, 50.0))
     assert road.slope[150] == 1
     assert road.slope[10] == 0
     assert road.course[49] == 2
     assert road.course[20] == 0
+
+
+def test_simulated_and_rendered_roads_are_labelled_alike():
+    n = 400
+    grade, curvature = np.zeros(n), np.zeros(n)
+    grade[220:300] = 4.0
+    curvature[50:62], curvature[120:124], curvature[150:153] = 0.01, -0.05, 0.006
+    curvature[180:184] = 0.07
+    simulated = Road(grade, curvature, np.full(n, 50.0))
+    fine = round(STEP_M / roads.STEP_M)
+    path = roads.integrate(np.repeat(curvature, fine), np.repeat(grade, fine) / 100.0)
+    ahead = roads.geometry_ahead(path, np.arange(n - 10) * STEP_M)
+    course = np.array([COURSES.index(name) for name in ahead.courses()])
+    slope = np.array([SLOPES.index(name) for name in ahead.slopes()])
+    assert set(course) == set(simulated.course) == {0, 1, 2}
+    # A bend begins between two of the places at which a simulated road is known.
+    assert (course != simulated.course[: n - 10]).sum() <= 2
+    assert (slope != simulated.slope[: n - 10]).sum() <= 1
 
 
 def test_sensors_round_and_drop_out():

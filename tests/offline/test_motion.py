@@ -171,8 +171,8 @@ def test_pictures_at_any_rate_are_surveyed_in_a_trips_steps(rate_hz: float) -> N
 @pytest.mark.parametrize("climb_deg", [-4.0, 0.0, 4.0])
 def test_a_climb_all_along_is_told_by_what_stands_upright(climb_deg: float) -> None:
     running = motion.Survey(STANDARD_FOV_DEG)
-    for k in range(80):
-        running.add(picture(6.0 * k, -3.0, climb_deg=climb_deg), 0.5 * k, 6.0 * k)
+    for k, driven_m in enumerate(np.cumsum(5.5 + 2.5 * np.sin(np.arange(80) / 4.0))):
+        running.add(picture(driven_m, -3.0, climb_deg=climb_deg), 0.5 * k, driven_m)
     codes = running.finish().codes[10:-10]
     grade = (column(codes, "far_grade").astype(float) - 128.0) / motion.SIGNED["far_grade"]
     # Drawn to level: whole drives seldom climb so.
@@ -220,3 +220,32 @@ def test_a_dense_recording_is_measured_in_a_trips_steps() -> None:
     unknown, (nothing,) = motion.survey_recorded([motion.Drive(drive.planes[:3], t_s[:3], t_s[:3])])
     assert unknown is None
     assert not nothing.any()
+
+
+def test_a_recording_that_ended_knows_nothing_of_the_road_beyond() -> None:
+    running, yaw = motion.Survey(), 0.0
+    for k in range(70):
+        yaw += 4.0 if 40 <= k < 50 else 0.0
+        running.add(picture(4.0 * k, -3.0, yaw), 0.5 * k, 4.0 * k)
+    whole = running.finish().codes
+    ended = running.ended(44)
+    assert ended.shape == (45, CODE_BYTES)
+    known, heading = column(ended, "heading_known"), column(ended, "heading") - 128
+    assert known[-1] == 0
+    assert heading[-1] == 0
+    # Of the bend's ten steps four were seen.
+    assert column(whole, "heading")[40] - 128 > heading[40] + 2.0 > 7.0
+    assert known[40] < column(whole, "heading_known")[40]
+    # What was passed is as it was.
+    assert np.abs(heading[:30] - (column(whole, "heading")[:30] - 128)).max() <= 1
+
+
+def test_curvature_is_that_of_the_road_ahead() -> None:
+    driven_m = np.arange(80) * 3.0
+    yaw = np.zeros(79)
+    yaw[40:50] = 3.0  # left by 30 degrees from 120 to 150 m
+    curvature = (column(codes_of(driven_m, turns(np.zeros(79), yaw)), "curvature") - 128) / 1000.0
+    assert curvature[40] == pytest.approx(np.radians(15.0) / 15.0, abs=0.002)
+    assert curvature[30] == 0.0
+    assert curvature[37] > 0.005
+    assert curvature[50] == 0.0

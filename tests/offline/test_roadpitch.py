@@ -120,7 +120,7 @@ def test_bends_tell_a_climb_whose_beginning_was_not_seen(
         for yaw in (BENDS, np.zeros(239))
     ]
     bends, straight = (np.median(e.pitch_deg[150:]) - np.median(e.pitch_deg[:90]) for e in seen)
-    assert bends == pytest.approx(0.7 * climb_deg, abs=0.5)
+    assert bends == pytest.approx(0.85 * climb_deg, abs=0.4)
     assert abs(straight) < 0.1
     assert np.median(seen[0].pitch_sd_deg) < np.median(seen[1].pitch_sd_deg)
     level = drive(np.zeros(240), mounted_deg=mounted_deg, yaw_deg=BENDS)
@@ -242,7 +242,7 @@ def test_the_estimate_knows_how_uncertain_it_is(drives: list[Drawn]) -> None:
     told = np.array([each.found.pitch_sd_deg for each in drives])
     # What lasts was drawn twice as wide as is expected.
     assert 0.9 < np.sqrt(np.mean((off / told) ** 2)) < 1.12
-    assert np.sqrt(np.mean(off**2)) < 0.58
+    assert np.sqrt(np.mean(off**2)) < 0.7
 
 
 def test_standing_fades_no_slope() -> None:

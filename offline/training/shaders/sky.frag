@@ -3,6 +3,7 @@
 uniform sampler2D u_noise;
 uniform mat3 u_camera;         // columns: right, up, backward
 uniform vec2 u_tangent;        // half-angle tangents, horizontal and vertical
+uniform vec3 u_turned;         // of the camera from the first row's reading out to the last one's
 uniform vec3 u_zenith;
 uniform vec3 u_haze;
 uniform vec3 u_sun_direction;
@@ -16,6 +17,7 @@ in vec2 v_corner;
 out vec4 color;
 void main() {
     vec3 d = normalize(u_camera * vec3(v_corner * u_tangent, -1.0));
+    d += cross(-0.5 * v_corner.y * u_turned, d);
     float up = max(d.z, 0.0);
     vec3 c = mix(u_haze, u_zenith, 1.0 - exp(-4.0 * up));
     vec2 p = d.xy / (0.12 + up);

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 
@@ -59,3 +60,39 @@ def test_wide_lenses_bend_more() -> None:
     }
     assert 0.0 < max(drawn[55.0]) < 0.06 < max(drawn[100.0]) < 0.15
     assert min(drawn[100.0]) == 0.0
+
+
+def test_what_is_stuck_to_the_windscreen_hides_the_road_alike_in_every_picture() -> None:
+    drawn = (lenses.draw_lens(np.random.default_rng(k), 70.0) for k in range(40))
+    tagged = next(each for each in drawn if each.stuck.max() > 0.99 and not each.bonnet.any())
+    tagged = replace(tagged, noise=0.0, quality=95, caption_row=None, gamma=0.6)
+    hidden = tagged.stuck > 0.999
+    assert hidden.any()
+    assert not hidden[90:].any()
+    shown = []
+    for seed in (3, 4):
+        light = np.random.default_rng(seed).random(SHAPE).astype(np.float32)
+        still, _ = lenses.expose(tagged, np.random.default_rng(0), light, 1.0, 0.0)
+        shown.append(still.astype(int))
+    # Blurring and compression carry a little of the surroundings over the border.
+    inner = cv2.erode(hidden.astype(np.uint8), np.ones((17, 17))) > 0
+    assert inner.any()
+    apart = np.abs(shown[0] - shown[1])
+    assert apart[inner].max() <= 6
+    assert apart[90:].mean() > 20
+
+
+def test_a_caption_shows_the_time_and_stays_in_its_row() -> None:
+    plain = replace(lens(0.0), noise=0.0, quality=95)
+    light = np.full(SHAPE, 0.3, np.float32)
+
+    def still(row: int | None, t_s: float) -> np.ndarray:
+        captioned = replace(plain, caption_row=row)
+        shown, _ = lenses.expose(captioned, np.random.default_rng(0), light, 1.0, t_s)
+        return shown.astype(int)
+
+    bare, first, same, later = still(None, 3.0), still(170, 3.0), still(170, 3.5), still(170, 64.0)
+    assert np.abs(first - bare)[155:175, :180].max() > 60
+    assert np.abs(first - bare)[:150].max() <= 2
+    assert np.array_equal(first, same)
+    assert np.abs(first - later).max() > 60

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from offline import roadscene
 from offline.training import roads, sources
-from offline.training.drives import draw_drive
+from offline.training.drives import READOUT_S, draw_drive
 from offline.training.roads import STEP_M
 
 
@@ -96,3 +96,39 @@ def test_soft_targets_are_probabilities_and_agree_with_the_rules_away_from_thres
         and abs(abs(curvature) - 0.008) > 1e-3
     ):
         assert roadscene.COURSES[int(course.argmax())] == name
+
+
+def test_a_bend_counts_where_it_lies_ahead_not_where_it_was() -> None:
+    curvature = np.zeros(600)
+    curvature[200:240] = 1.0 / 40.0  # from 100 to 120 m
+    path = roads.integrate(curvature, np.zeros(600))
+    ahead = roads.geometry_ahead(path, np.array([60.0, 95.0, 100.0, 119.0, 125.0]))
+    assert ahead.courses() == ["straight", "curve", "curve", "straight", "straight"]
+    # Ten of the fifteen metres after 95 m bend.
+    assert ahead.curvature_per_m[1] == pytest.approx(10.0 / 15.0 / 40.0, rel=0.06)
+
+
+def test_a_camera_reads_out_row_by_row_while_it_moves() -> None:
+    readouts = []
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        network = roads.build_network(rng)
+        drive = draw_drive(rng, network)
+        moving = drive.speed_mps > 1.0
+        moved_m = np.linalg.norm(drive.movement.moved_m[moving], axis=1)
+        readout_s = float(np.median(moved_m / drive.speed_mps[moving]))
+        readouts.append(readout_s)
+        # It moves where it goes, and no farther than it goes in that time.
+        goes = np.gradient(drive.eye, drive.t_s, axis=0)[moving] * readout_s
+        away = np.linalg.norm(drive.movement.moved_m[moving] - goes, axis=1)
+        assert np.median(away) <= 0.06 * np.median(moved_m) + 1e-9
+        # It turns with the road: to the left about the upward axis.
+        bend = network.main.at(drive.s_m[moving], network.main.curvature)
+        turned = drive.movement.turned_rad[moving, 2]
+        sharp = np.abs(bend) > 0.03
+        if readout_s > 0.0 and sharp.sum() > 10:
+            assert np.corrcoef(bend[sharp], turned[sharp])[0, 1] > 0.7
+    told = np.array(readouts)
+    assert 0 < (told == 0.0).sum() < 10
+    assert READOUT_S[0] <= told[told > 0.0].min()
+    assert told.max() <= READOUT_S[1] * 1.001

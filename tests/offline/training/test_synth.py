@@ -20,6 +20,43 @@ HEADS = {
 }
 
 
+ROLLING = """
+from dataclasses import replace
+import cv2
+import numpy as np
+from offline.training import scenery, synth
+from offline.training.drives import Movement
+from offline.training.renderer import Renderer
+
+network, drive, rng = synth.drawn(5, 3)
+look = scenery.draw_look(rng, network)
+mesh, _ = scenery.build(rng, network)
+ahead = -drive.rotation[20, 2]
+
+
+def picture(renderer, moved_m, turned_rad):
+    movement = Movement.none(drive.s_m.size)
+    movement.moved_m[:] = moved_m * ahead
+    movement.turned_rad[:, 2] = turned_rad
+    light = renderer.draw(replace(drive, movement=movement), 20, [])
+    return (255.0 * np.nan_to_num(light).clip(0, 1).mean(axis=2) ** 0.5).astype(np.uint8)
+
+
+with Renderer() as renderer:
+    renderer.load(network, look, mesh, [])
+    cases = ((0.0, 0.0), (0.0, 0.06), (0.6, 0.0))
+    still, turning, driving = (picture(renderer, *case) for case in cases)
+corners = cv2.goodFeaturesToTrack(still, 400, 0.01, 4)
+x, y = corners[:, 0].T - np.array([[160], [90]])
+for later, aside in ((turning, 0), (driving, 40)):
+    found, status, _ = cv2.calcOpticalFlowPyrLK(still, later, corners, None, winSize=(9, 9))
+    dx = (found - corners)[:, 0, 0]
+    seen = (status[:, 0] > 0) & (np.abs(x) >= aside)
+    for rows in (y < -30, y > 30):
+        print(np.median((dx if aside == 0 else dx / x)[seen & rows]))
+"""
+
+
 def _render(folder: Path) -> Path:
     # In a process of its own: Mesa's LLVM and TensorFlow's do not live in one.
     arguments = ["--out", str(folder), "--seed", "5", "--first", "3", "--roads", "1"]
@@ -65,6 +102,44 @@ def test_a_set_is_read_as_stacks_with_labels(rendered: Path) -> None:
     alone = frames.pictures(np.array([5]), single_frame=True)[0]
     assert np.array_equal(alone[..., 0], road.levelled[5])
     assert sources.read_synth(rendered, HEADS, "test") == []
+
+
+def test_frames_before_an_end_are_seen_without_what_follows(rendered: Path) -> None:
+    road = synth.read_road(synth.road_file(rendered, 3))
+    assert 1 <= np.unique(road.ends.last).size <= synth.ENDS
+    assert (road.ends.frame <= road.ends.last).all()
+    away_m = np.diff(synth.driven_m(road.speed_mps)[np.stack([road.ends.frame, road.ends.last])],
+                     axis=0)  # fmt: skip
+    assert away_m.max() < 25.0
+    stacks = road.ended_stack_indices
+    assert (stacks <= road.ends.last[:, None]).all()
+    # The last frame recorded is seen as a lone picture.
+    assert np.ptp(stacks[road.ends.frame == road.ends.last], axis=1).max() == 0
+    (only,) = sources.read_synth(rendered, HEADS, "train", ended="only")
+    (also,) = sources.read_synth(rendered, HEADS, "train", ended="also")
+    assert len(only) == road.ends.frame.size
+    assert len(also) == len(only) + road.planes.shape[0]
+    assert np.array_equal(only.stacks, stacks)
+    assert np.array_equal(only.codes, road.ends.codes)
+    assert only.names[0].endswith(", ends")
+    # The label is the road's, whatever was recorded of it.
+    whole = also.targets["course"][: road.planes.shape[0]]
+    assert np.array_equal(only.targets["course"], whole[road.ends.frame])
+
+
+def test_rows_are_read_out_one_after_another() -> None:
+    # In a process of its own, as above.
+    done = subprocess.run(
+        [sys.executable, "-c", ROLLING], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    turned_above, turned_below, spread_above, spread_below = map(float, done.stdout.split())
+    # A camera that turns to the left sees things move to the right; upper rows were seen before.
+    assert turned_above < -1.5
+    assert turned_below > 1.5
+    # Of one that drives on, lower rows are seen from nearer.
+    assert spread_above < -0.002
+    assert spread_below > 0.002
 
 
 def test_splits_are_by_road() -> None:

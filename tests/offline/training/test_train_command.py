@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +16,12 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from offline import preprocessing
 from offline.classifier import Classifier
 from offline.commands.evaluate import command as evaluate
 from offline.commands.train import command as train
 from offline.errors import InputError
-from offline.training import trainer
+from offline.training import trainer, warmstart
 from offline.training.config import load_config
 
 # Keras hands its tensors to NumPy without the `copy` keyword that NumPy 2 asks for.
@@ -113,6 +118,75 @@ def test_training_on_own_classes_gives_a_model_that_tells_them_apart(project: Pa
     assert "| all told apart | Everything | at least 0.5 | 1.000 | yes |" in text
 
 
+def test_training_starts_from_a_released_model(project: Path, tmp_path: Path) -> None:
+    settings = load_config(project / "run.toml")
+    data = trainer.load_data(settings)
+    started = warmstart.started(settings, data, project / "surface")
+    frames = data.validation[0]
+    logits = trainer.predict(started, frames, ["label"])["label"]
+    classifier = Classifier(project / "surface")
+    index = np.arange(len(frames))
+    released = classifier.predict(frames.pictures(index), frames.motion(index))["label"]
+    # Temperature and int8 aside they are one network.
+    assert (logits.argmax(axis=1) == released.argmax(axis=1)).mean() > 0.95
+    learning = started(
+        {
+            "stack": frames.shrunk(4).pictures(index).astype(np.float32) / 255.0,
+            "codes": np.zeros((index.size, preprocessing.CODE_BYTES), np.float32),
+        },
+        training=True,
+    )["label"].numpy()
+    # The normalization it was given back takes these frames for what they are.
+    assert (learning.argmax(axis=1) == logits.argmax(axis=1)).mean() > 0.9
+
+    text = CONFIG.replace('["stripes", "bars"]', '["stripes", "bars", "neither"]')
+    others = load_config(_written(tmp_path / "others.toml", text, project))
+    model = trainer.build_model(others, 4)
+    taken = warmstart.take_over(
+        model,
+        project / "surface",
+        others.heads,
+        frames.shrunk(4).pictures(index).astype(np.float32) / 255.0,
+        np.zeros((index.size, preprocessing.CODE_BYTES), np.float32),
+    )
+    assert taken == ["label"]
+    kernel = model.get_layer("block3_conv2").kernel.numpy()
+    assert np.allclose(kernel, started.get_layer("block3_conv2").kernel.numpy())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("width_multiplier = 0.05", "width_multiplier = 0.1"), "does not fit"),
+        (("", ""), "made for preprocessing"),
+        (None, "no model in"),
+    ],
+    ids=["another width", "another preprocessing", "no model"],
+)
+def test_a_model_that_does_not_fit_is_refused_as_a_start(
+    project: Path, tmp_path: Path, change: tuple[str, str] | None, message: str
+) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    if change is not None:
+        shutil.copytree(project / "surface", folder, dirs_exist_ok=True)
+    if change == ("", ""):
+        described = folder / "model.json"
+        described.write_text(described.read_text().replace("motion10", "motion99"))
+    config = _written(tmp_path / "run.toml", CONFIG.replace(*(change or ("", ""))), project)
+    command = [sys.executable, "-m", "offline.cli", "train", str(config), "--start-from"]
+    done = subprocess.run([*command, str(folder)], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert re.search(message, done.stderr)
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "surface").exists()
+
+
+def _written(file: Path, text: str, project: Path) -> Path:
+    file.write_text(text.replace('path = "pictures"', f'path = "{project / "pictures"}"'))
+    return file
+
+
 def test_a_finished_run_is_not_trained_again(project: Path) -> None:
     weights = project / "work" / "surface-0.3" / "stage0" / "best.weights.h5"
     if not weights.exists():
@@ -134,6 +208,12 @@ def test_a_model_folder_of_other_classes_is_refused_for_a_labelled_table(
     refused = CliRunner().invoke(evaluate, [str(project / "surface"), str(table), "--fov", "60"])
     assert refused.exit_code == 2
     assert "column fov_deg" in refused.output
+    ended = [str(project / "surface"), str(table), "--ended"]
+    with pytest.raises(InputError, match="leave out --ended"):
+        CliRunner().invoke(evaluate, ended, catch_exceptions=False)
+    refused = CliRunner().invoke(evaluate, [*ended, "--video", str(tmp_path / "x.png")])
+    assert refused.exit_code == 2
+    assert "--ended is for a synthetic set" in refused.output
 
 
 def test_a_resumed_run_draws_the_batches_of_an_uninterrupted_one(
