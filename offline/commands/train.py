@@ -49,6 +49,7 @@ def command(
     if out is not None:
         settings = settings.model_copy(update={"release": out})
     try:
+        from offline.classifier import Classifier
         from offline.training import finishing, trainer, warmstart
     except ImportError as error:
         raise RuntimeMissingError(
@@ -61,6 +62,9 @@ def command(
     logger.setLevel(logging.INFO)
     logger.addHandler(handler)
     try:
+        if start_from is not None and start_from.is_dir():
+            # What is wrong with it is said before minutes of reading.
+            Classifier(start_from)
         data = trainer.load_data(settings)
         start = None if start_from is None else warmstart.started(settings, data, start_from)
         model = trainer.Trainer(settings, data, start).run()
