@@ -138,8 +138,10 @@ class Survey:
         Returns
         -------
         ndarray of uint8, shape (last + 1, len(CODES))
-            With the mounting that `finish` found; call that before.
+            With the mounting of the whole recording.
         """
+        if not self._sought:
+            settle([self], self._fov_deg)
         rest = Survey(self._fov_deg)
         count = self._step_of[last] + 1
         rest._step_of = self._step_of[: last + 1]

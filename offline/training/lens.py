@@ -39,7 +39,7 @@ class Lens:
     stuck : ndarray of float32, shape (180, 320)
         Opacity of toll tags, holders and the mirror, which show the same edges all along.
     caption_row : int or None
-        Where a dashcam writes date, time and speed into its pictures, if it does.
+        Where a dashcam writes date and time into its pictures, if it does.
     """
 
     bent: float

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import re
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -65,7 +66,7 @@ def started(config: TrainingConfig, data: trainer.TrainingData, start_from: Path
         return model
     try:
         model.load_weights(start_from)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise InputError(
             f"{start_from}: no weights of this network ({str(error).splitlines()[0]})"
         ) from error

@@ -227,8 +227,9 @@ def test_a_recording_that_ended_knows_nothing_of_the_road_beyond() -> None:
     for k in range(70):
         yaw += 4.0 if 40 <= k < 50 else 0.0
         running.add(picture(4.0 * k, -3.0, yaw), 0.5 * k, 4.0 * k)
-    whole = running.finish().codes
     ended = running.ended(44)
+    whole = running.finish().codes
+    assert np.array_equal(running.ended(44), ended)
     assert ended.shape == (45, CODE_BYTES)
     known, heading = column(ended, "heading_known"), column(ended, "heading") - 128
     assert known[-1] == 0
