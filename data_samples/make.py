@@ -149,10 +149,10 @@ def make_sr92(sample: Sample, source: Path, out: Path) -> Path:
 def make_rendered(sample: Sample, out: Path) -> Path:
     """Render and make the synthetic trip; returns its folder."""
     # Needs OpenGL and the extra `synth`, which the other trips do not.
-    from data_samples.rendering import network_of, render_video
+    from data_samples.rendering import driven_path, network_of, render_video
 
     network = network_of(ROAD_SEED)
-    path = network.main
+    path = driven_path(network)
     start_m = network.margin_m - 20.0
     places = np.arange(start_m, path.length_m - END_M, STEP_M)
     curvature, grade = path.at(places, path.curvature), path.at(places, path.grade)

@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
 from offline.preprocessing import STILL_HEIGHT, STILL_WIDTH
-from offline.training import lens, scenery
+from offline.training import lens, looks, scenery
 from offline.training.drives import WHEELBASE_M, Drive, Mounting, Movement, camera_axes
+from offline.training.paths import Path as RoadPath
+from offline.training.paths import beside
 from offline.training.renderer import Renderer
 from offline.training.roads import RoadNetwork, build_network
 
@@ -41,6 +43,12 @@ def network_of(seed: int) -> RoadNetwork:
     return build_network(np.random.default_rng([seed, 0]))
 
 
+def driven_path(network: RoadNetwork) -> RoadPath:
+    """What the camera follows: the middle of the right-hand lane."""
+    lane_m = np.full(network.line.x.size, -0.5 * network.half_width_m)
+    return beside(network.line, lane_m)[0]
+
+
 def render_video(
     target: Path, network: RoadNetwork, seed: int, t_s: Array, s_m: Array, *, crf: int
 ) -> None:
@@ -54,14 +62,14 @@ def render_video(
     seed : int
         Draws the surroundings, the light and the camera's flaws.
     t_s, s_m : ndarray, shape (n,)
-        Where the vehicle is on the network's main path over time.
+        Where the vehicle is on the driven path over time.
     crf : int
         x264's constant rate factor.
     """
     frame_t_s = np.arange(0.0, t_s[-1], 1.0 / FRAMES_PER_S)
     drive = _drive(network, frame_t_s, np.interp(frame_t_s, t_s, s_m), seed)
     rng = np.random.default_rng([seed, 1])
-    look = scenery.draw_look(rng, network)
+    look = looks.draw_look(rng, network)
     mesh, _ = scenery.build(rng, network)
     camera = lens.draw_lens(rng, math.degrees(MOUNTING.horizontal_fov_rad))
     with Renderer() as renderer, av.open(str(target), "w", format="mp4") as sink:
@@ -98,10 +106,9 @@ def _coloured(
 
 
 def _drive(network: RoadNetwork, t_s: Array, s_m: Array, seed: int) -> Drive:
-    """Where the camera is and looks: on the right-hand lane, with a car's squat and roughness."""
-    path = network.main
+    """Where the camera is and looks, with a car's squat and roughness."""
+    path = driven_path(network)
     rng = np.random.default_rng([seed, 2])
-    lateral = np.full(t_s.size, -0.5 * network.half_width_m)
     speed = np.gradient(s_m, t_s)
     rear_m = s_m - REAR_AXLE_M
     # The rear axle does not slide sideways, so the vehicle heads where the road led back there.
@@ -114,16 +121,18 @@ def _drive(network: RoadNetwork, t_s: Array, s_m: Array, seed: int) -> Drive:
     roll = math.radians(0.5) * speed**2 * path.at(s_m, path.curvature)
     eye = np.column_stack(
         [
-            path.at(s_m, path.x) - np.sin(heading) * lateral,
-            path.at(s_m, path.y) + np.cos(heading) * lateral,
+            path.at(s_m, path.x),
+            path.at(s_m, path.y),
             path.at(s_m, path.z) + MOUNTING.height_m,
         ]
     )
     return Drive(
+        path=path,
         t_s=t_s,
         s_m=s_m,
         speed_mps=speed,
-        lateral_m=lateral,
+        line_m=s_m,
+        lane_m=-0.5 * network.half_width_m,
         eye=eye,
         rotation=camera_axes(heading, pitch, roll),
         mounting=MOUNTING,

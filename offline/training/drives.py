@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
-from offline.training.roads import STEP_M, RoadNetwork
+from offline.training.paths import STEP_M, Path, beside
+from offline.training.roads import RoadNetwork
 
 FRAME_INTERVAL_S: Final = 0.5
 WHEELBASE_M: Final = 2.7
@@ -28,6 +29,9 @@ BOUNCE_HZ: Final = 1.5
 READOUT_S: Final = (0.005, 0.030)
 GLOBAL_SHUTTER_SHARE: Final = 0.1
 """Cheap sensors read a picture out row by row, within 5 to 30 ms."""
+
+PASSING_SHARE: Final = 0.35
+"""Drives in streets with much to drive round."""
 
 Array = NDArray[np.float64]
 
@@ -65,13 +69,18 @@ class Movement:
 
 @dataclass(frozen=True)
 class Drive:
-    """One pass along a network's main path.
+    """One pass along a network's line.
 
     Attributes
     ----------
+    path : Path
+        What the camera follows over the ground.
     t_s, s_m, speed_mps : ndarray, shape (n,)
-    lateral_m : ndarray, shape (n,)
-        Offset of the vehicle from the centre line, left positive.
+        Distance along the path.
+    line_m : ndarray, shape (n,)
+        Distance along the network's line.
+    lane_m : float
+        Offset of the lane from the line, left positive.
     eye : ndarray, shape (n, 3), metres
     rotation : ndarray, shape (n, 3, 3)
         Rows are the camera's right, up and backward axes in the world.
@@ -79,10 +88,12 @@ class Drive:
     movement : Movement
     """
 
+    path: Path
     t_s: Array
     s_m: Array
     speed_mps: Array
-    lateral_m: Array
+    line_m: Array
+    lane_m: float
     eye: Array
     rotation: Array
     mounting: Mounting
@@ -104,31 +115,16 @@ def draw_mounting(rng: np.random.Generator) -> Mounting:
 
 
 def draw_drive(rng: np.random.Generator, network: RoadNetwork) -> Drive:
-    """Drive the network's main path with a drawn driver, vehicle and camera."""
-    s_m, speed = _advance(rng, network)
+    """Drive along the network's line with a drawn driver, vehicle and camera."""
+    keep = _lane(rng, network)
+    path, places_m = beside(network.line, keep + _weave(rng, network))
+    s_m, speed = _advance(rng, network, path, places_m)
     n = s_m.size
     mounting = draw_mounting(rng)
-    path = network.main
-    lane_m = 2.0 * network.half_width_m / network.lanes
-    if network.lanes == 2:
-        keep = -0.5 * lane_m
-    elif network.lanes == 1:
-        keep = 0.0
-    else:
-        keep = (int(rng.integers(0, network.lanes)) - (network.lanes - 1) / 2.0) * lane_m
-    if network.setting in ("street", "suburb"):
-        # Narrow streets with parked cars are driven nearer the middle.
-        keep *= float(rng.uniform(0.2, 1.0))
-    if network.left_hand_traffic:
-        keep = -keep
-    wobble = _smooth_noise(rng, n, 6) * float(rng.uniform(0.05, 0.3))
-    lateral = keep + wobble
     # The rear axle does not slide sideways, so the vehicle heads where the road led back there.
     rear_axle_m = float(rng.uniform(*REAR_AXLE_M))
     heading = path.at(s_m - rear_axle_m, path.heading)
-    x = path.at(s_m, path.x) - np.sin(heading) * lateral
-    y = path.at(s_m, path.y) + np.cos(heading) * lateral
-    z = path.at(s_m, path.z)
+    x, y, z = (path.at(s_m, values) for values in (path.x, path.y, path.z))
     rear = path.at(s_m - rear_axle_m, path.z)
     front = path.at(s_m - rear_axle_m + WHEELBASE_M, path.z)
     acceleration = np.gradient(speed, FRAME_INTERVAL_S) if n > 1 else np.zeros(n)
@@ -156,15 +152,45 @@ def draw_drive(rng: np.random.Generator, network: RoadNetwork) -> Drive:
     onward, rising = path.at(s_m, path.heading), path.at(s_m, path.grade)
     ahead = np.column_stack([np.cos(onward), np.sin(onward), rising])
     return Drive(
+        path=path,
         t_s=np.arange(n, dtype=np.float64) * FRAME_INTERVAL_S,
         s_m=s_m,
         speed_mps=speed,
-        lateral_m=lateral,
+        line_m=path.at(s_m, places_m),
+        lane_m=keep,
         eye=eye,
         rotation=axes,
         mounting=mounting,
         movement=_movement(rng, axes, speed, ahead, yaw_rate, roughness),
     )
+
+
+def _lane(rng: np.random.Generator, network: RoadNetwork) -> float:
+    """Offset of the lane that is driven, left positive."""
+    lane_m = 2.0 * network.half_width_m / network.lanes
+    if network.lanes == 2:
+        keep = -0.5 * lane_m
+    elif network.lanes == 1:
+        keep = 0.0
+    else:
+        keep = (int(rng.integers(0, network.lanes)) - (network.lanes - 1) / 2.0) * lane_m
+    if network.setting in ("street", "suburb"):
+        # Narrow streets with parked cars are driven nearer the middle.
+        keep *= float(rng.uniform(0.2, 1.0))
+    if network.left_hand_traffic:
+        keep = -keep
+    return keep
+
+
+def _weave(rng: np.random.Generator, network: RoadNetwork) -> Array:
+    """How far a driver strays from the lane's middle, along the line: round what is parked, too."""
+    built_up = network.setting in ("street", "suburb")
+    if built_up and rng.random() < PASSING_SHARE:
+        most_m, scale_m = float(rng.uniform(0.3, 0.7)), float(rng.uniform(9.0, 16.0))
+    else:
+        most_m = float(rng.uniform(0.05, 0.3))
+        scale_m = float(rng.uniform(8.0, 25.0) if built_up else rng.uniform(20.0, 60.0))
+    return most_m * _smooth_noise(rng, network.line.x.size, scale_m / STEP_M)
 
 
 def _movement(
@@ -212,9 +238,10 @@ def _smooth_noise(rng: np.random.Generator, n: int, frames: float) -> Array:
     return noise / max(float(noise.std()), 1e-6)
 
 
-def _advance(rng: np.random.Generator, network: RoadNetwork) -> tuple[Array, Array]:
+def _advance(
+    rng: np.random.Generator, network: RoadNetwork, path: Path, places_m: Array
+) -> tuple[Array, Array]:
     """Distances and speeds twice a second, limited by curvature, comfort and setting."""
-    path = network.main
     free_kmh = {
         "field": (45, 90), "forest": (40, 85), "suburb": (22, 48), "street": (18, 42),
         "motorway": (70, 120), "ramp": (30, 55), "mountain": (25, 60),
@@ -230,10 +257,11 @@ def _advance(rng: np.random.Generator, network: RoadNetwork) -> tuple[Array, Arr
         limit[i] = min(limit[i], math.sqrt(limit[i - 1] ** 2 + 2 * gaining * STEP_M))
     limit = np.maximum(limit, 1.5)
     s, distances, speeds = first + float(rng.uniform(0, 5)), [], []
+    starts_m = [start for start, _ in network.turn_stretches]
     # Some drivers wait before a junction: a standing camera shows no motion.
     waits = {
         round(start - float(rng.uniform(4, 9))): int(rng.integers(2, 7))
-        for start, _ in network.turn_stretches
+        for start in np.interp(starts_m, places_m, np.arange(places_m.size) * STEP_M).tolist()
         if rng.random() < 0.12
     }
     while s < last:

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from offline.errors import RuntimeMissingError
 from offline.preprocessing import STILL_HEIGHT, STILL_WIDTH
 from offline.training.drives import Drive, Movement
+from offline.training.looks import Look
 from offline.training.meshes import Material, Mesh
 from offline.training.roads import RoadNetwork
-from offline.training.scenery import Look
 
 SHADOW_SIZE: Final = 2048
 NOISE_SIZE: Final = 512

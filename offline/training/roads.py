@@ -1,9 +1,7 @@
-"""Roads as 3-D curves whose slope and curvature are known exactly.
+"""Road networks drawn at random: a road, the line that is driven along it, side roads.
 
-A road network has one driven path and side roads that meet it at junctions. The path is built
-from curvature and grade profiles over distance; position is their integral, so that every label
-comes from geometry and never from a drawing. Heading is counter-clockwise from the x axis, seen
-from above; positive curvature bends left; z is up.
+Where a vehicle turns at a junction its line is not the road's: it swings out, cuts the corner and
+unwinds over a longer way than it turned in. Labels come from the line.
 """
 
 from __future__ import annotations
@@ -17,9 +15,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 from scipy.spatial import cKDTree
 
-from offline import roadscene
+from offline.training.paths import STEP_M, Path, integrate, meeting, resampled
 
-STEP_M: Final = 0.5
 MARGIN_M: Final = 60.0
 """Straight road drawn behind the first and beyond the last driven metre."""
 LENGTH_M: Final = (600.0, 1000.0)
@@ -43,35 +40,6 @@ _HILL_SHARE: Final = {
 
 
 @dataclass(frozen=True)
-class Path:
-    """A road's centre line, sampled every `STEP_M`.
-
-    Attributes
-    ----------
-    x, y, z : ndarray, shape (n,), metres
-    heading : ndarray, shape (n,), radians
-    curvature : ndarray, shape (n,), 1/m, left positive
-    grade : ndarray, shape (n,)
-        Rise over run, 0.05 being 5 %.
-    """
-
-    x: Array
-    y: Array
-    z: Array
-    heading: Array
-    curvature: Array
-    grade: Array
-
-    @property
-    def length_m(self) -> float:
-        return (self.x.size - 1) * STEP_M
-
-    def at(self, s_m: Array, values: Array) -> Array:
-        """Interpolate one of the path's arrays at distances along it."""
-        return np.interp(s_m, np.arange(self.x.size) * STEP_M, values)
-
-
-@dataclass(frozen=True)
 class Junction:
     """Where side roads meet the path: centre and radius of the paved area."""
 
@@ -83,10 +51,21 @@ class Junction:
 
 @dataclass(frozen=True)
 class RoadNetwork:
-    """A driven path, its side roads and how the place looks in broad terms."""
+    """A road, its side roads and how the place looks in broad terms.
+
+    Attributes
+    ----------
+    main : Path
+        The road's centre line, as it is drawn.
+    line : Path
+        What vehicles follow, each beside it in its lane: the centre line, but for junctions.
+    turn_stretches : list of tuple of float
+        Where on the line junctions are turned at, from and to, metres.
+    """
 
     setting: str
     main: Path
+    line: Path
     sides: list[Path]
     junctions: list[Junction]
     half_width_m: float
@@ -96,104 +75,31 @@ class RoadNetwork:
     turn_stretches: list[tuple[float, float]] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
-class Geometry:
-    """What lies ahead of places on the path; the ground truth of every label.
-
-    Attributes
-    ----------
-    grade_percent : ndarray, shape (n,)
-        Mean over the next `roadscene.LOOK_AHEAD_M`.
-    heading_change_deg : ndarray, shape (n,)
-        Over the next `roadscene.HEADING_WINDOW_M`, left positive.
-    curvature_per_m : ndarray, shape (n,)
-        Mean over the next `roadscene.LOOK_AHEAD_M`.
-    peak_curvature_per_m : ndarray, shape (n,)
-        Largest magnitude within the heading window, from 3 m behind on.
-    """
-
-    grade_percent: Array
-    heading_change_deg: Array
-    curvature_per_m: Array
-    peak_curvature_per_m: Array
-
-    def slopes(self) -> list[str]:
-        return [roadscene.slope_of_grade(float(grade)) for grade in self.grade_percent]
-
-    def courses(self) -> list[str]:
-        names = []
-        for heading, curvature, peak in zip(
-            self.heading_change_deg, self.curvature_per_m, self.peak_curvature_per_m, strict=True
-        ):
-            name = roadscene.course_of_heading(float(heading), float(curvature))
-            if name.endswith("_turn") and peak < roadscene.TURN_CURVATURE_PER_M:
-                name = "curve"
-            names.append(name)
-        return names
-
-
-def geometry_ahead(path: Path, s_m: Array) -> Geometry:
-    """Measure what lies ahead of places on a path."""
-    s_m = np.asarray(s_m, dtype=np.float64)
-    rise = path.at(s_m + roadscene.LOOK_AHEAD_M, path.z) - path.at(s_m, path.z)
-    here = path.at(s_m, path.heading)
-    change = path.at(s_m + roadscene.HEADING_WINDOW_M, path.heading) - here
-    bend = path.at(s_m + roadscene.LOOK_AHEAD_M, path.heading) - here
-    window = np.arange(-3.0, roadscene.HEADING_WINDOW_M + STEP_M, STEP_M)
-    around = path.at((s_m[:, None] + window).ravel(), np.abs(path.curvature))
-    return Geometry(
-        grade_percent=100.0 * rise / roadscene.LOOK_AHEAD_M,
-        heading_change_deg=np.degrees(change),
-        curvature_per_m=bend / roadscene.LOOK_AHEAD_M,
-        peak_curvature_per_m=around.reshape(s_m.size, window.size).max(axis=1),
-    )
-
-
 def build_network(rng: np.random.Generator) -> RoadNetwork:
     """Draw a road network at random: its setting, path, side roads."""
     setting = str(rng.choice(SETTINGS, p=_SHARES))
     for _ in range(TRIES):
         curvature, turns = _curvature_profile(rng, setting)
         grade = _grade_profile(rng, setting, curvature.size, turns)
-        path = integrate(curvature, grade, heading=float(rng.uniform(-math.pi, math.pi)))
-        if not _crosses_itself(path):
+        line = integrate(curvature, grade, heading=float(rng.uniform(-math.pi, math.pi)))
+        if not _crosses_itself(line):
             break
     lanes = int(rng.integers(2, 5)) if setting == "motorway" else 1 if setting == "ramp" else 2
     lane_m = {"motorway": 3.6, "ramp": 5.0, "street": rng.uniform(2.4, 3.4)}.get(
         setting, rng.uniform(2.6, 3.7)
     )
     half_width = float(lane_m) * lanes / 2.0 + float(rng.uniform(0.1, 0.6))
-    sides, junctions = _side_roads(rng, setting, path, turns, half_width)
+    sides, junctions = _side_roads(rng, setting, line, turns, half_width)
     return RoadNetwork(
         setting=setting,
-        main=path,
+        main=_cornered(rng, line, turns),
+        line=line,
         sides=sides,
         junctions=junctions,
         half_width_m=half_width,
         lanes=lanes,
         left_hand_traffic=bool(rng.random() < 0.3),
         turn_stretches=turns,
-    )
-
-
-def integrate(
-    curvature: Array, grade: Array, *, x: float = 0.0, y: float = 0.0, z: float = 0.0,
-    heading: float = 0.0,
-) -> Path:  # fmt: skip
-    """Integrate curvature and grade over distance to a path (trapezoidal rule)."""
-
-    def cumulated(values: Array, start: float) -> Array:
-        steps = (values[1:] + values[:-1]) * (STEP_M / 2.0)
-        return start + np.concatenate([[0.0], np.cumsum(steps)])
-
-    headings = cumulated(curvature, heading)
-    return Path(
-        x=cumulated(np.cos(headings), x),
-        y=cumulated(np.sin(headings), y),
-        z=cumulated(grade, z),
-        heading=headings,
-        curvature=curvature,
-        grade=grade,
     )
 
 
@@ -220,12 +126,7 @@ def _curvature_profile(
         pieces.append(np.full(_samples(straight), rng.normal(0, 0.0006)))
         driven += straight
         if turning and rng.random() < 0.75:
-            radius = float(rng.uniform(6.0, 14.0))
-            angle = math.radians(float(np.clip(rng.normal(90, 14), 55, 125)))
-            sign = 1.0 if rng.random() < 0.5 else -1.0
-            transition = float(rng.uniform(2.0, 6.0))
-            arc = max(2.0, angle * radius - transition)
-            piece = _eased(sign / radius, arc, transition)
+            piece = _turn(rng)
             start = driven + MARGIN_M
             pieces.append(piece)
             driven += piece.size * STEP_M
@@ -237,17 +138,101 @@ def _curvature_profile(
             curvature *= 1.0 if rng.random() < 0.5 else -1.0
             swing = math.radians(float(rng.uniform(15, 75 if setting != "ramp" else 200)))
             arc = min(swing / abs(curvature), 140.0)
-            piece = _eased(curvature, arc, float(rng.uniform(6, 25)))
+            piece = _eased(curvature, arc, *rng.uniform(6, 25, 2).tolist())
             pieces.append(piece)
             driven += piece.size * STEP_M
     pieces.append(np.zeros(_samples(MARGIN_M + 40.0)))
     return gaussian_filter1d(np.concatenate(pieces), 1.2 / STEP_M), turns
 
 
-def _eased(curvature: float, arc_m: float, transition_m: float) -> Array:
+def _turn(rng: np.random.Generator) -> Array:
+    """Curvature of a junction turn as it is driven.
+
+    Drivers steer in within a few metres, unwind over twice as many, and some swing out first or
+    straighten up after.
+    """
+    radius = float(rng.uniform(6.0, 14.0))
+    angle = math.radians(float(np.clip(rng.normal(90, 14), 55, 125)))
+    sign = 1.0 if rng.random() < 0.5 else -1.0
+    before, after = (
+        math.radians(float(rng.uniform(2.0, most))) * (rng.random() < 0.3) for most in (9.0, 6.0)
+    )
+    angle += before + after
+    entry_m, exit_m = float(rng.uniform(2.0, 8.0)), float(rng.uniform(2.0, 15.0))
+    # Short turns have no room for long transitions.
+    share = min(1.0, 1.6 * angle * radius / (entry_m + exit_m))
+    entry_m, exit_m = share * entry_m, share * exit_m
+    arc_m = angle * radius - (entry_m + exit_m) / 2.0
+    pieces = [_eased(1.0 / radius, arc_m, entry_m, exit_m)]
+    if before:
+        pieces.insert(0, -_swing(before, float(rng.uniform(10.0, 18.0))))
+    if after:
+        pieces.append(-_swing(after, float(rng.uniform(8.0, 15.0))))
+    return sign * np.concatenate(pieces)
+
+
+def _swing(angle: float, length_m: float) -> Array:
+    """Curvature that comes and goes smoothly and turns by an angle."""
+    shape = np.sin(np.linspace(0.0, math.pi, _samples(length_m))) ** 2
+    return np.asarray(shape * angle / (shape.sum() * STEP_M))
+
+
+def _eased(curvature: float, arc_m: float, entry_m: float, exit_m: float) -> Array:
     """Curvature that rises linearly (a clothoid), stays, and falls."""
-    ramp = np.linspace(0.0, 1.0, _samples(transition_m))
-    return curvature * np.concatenate([ramp, np.ones(_samples(arc_m)), ramp[::-1]])
+    rising, falling = (np.linspace(0.0, 1.0, _samples(length)) for length in (entry_m, exit_m))
+    return curvature * np.concatenate([rising, np.ones(_samples(arc_m)), falling[::-1]])
+
+
+def _cornered(rng: np.random.Generator, line: Path, turns: list[tuple[float, float]]) -> Path:
+    """The road that a line is driven along: at junctions its legs meet in a rounded corner."""
+    parts: list[tuple[Array, ...]] = []
+    done = 0
+    for start, end in turns:
+        a, b = round(start / STEP_M), min(round(end / STEP_M), line.x.size - 1)
+        corner = _corner(rng, line, a, b)
+        if corner is not None:
+            parts += [
+                (line.x[done:a], line.y[done:a], line.z[done:a], line.heading[done:a]),
+                corner,
+            ]
+            done = b
+    parts.append((line.x[done:], line.y[done:], line.z[done:], line.heading[done:]))
+    return resampled(*(np.concatenate(values) for values in zip(*parts, strict=True)))
+
+
+def _corner(rng: np.random.Generator, line: Path, a: int, b: int) -> tuple[Array, ...] | None:
+    """Places and headings of two legs and the arc between them, None where they do not meet."""
+    met = meeting(line, a, b)
+    if met is None:
+        return None
+    x, y = met
+    before, after = float(line.heading[a]), float(line.heading[b])
+    ux, uy, vx, vy = math.cos(before), math.sin(before), math.cos(after), math.sin(after)
+    legs_m = (
+        ux * (x - line.x[a]) + uy * (y - line.y[a]),
+        vx * (line.x[b] - x) + vy * (line.y[b] - y),
+    )
+    half = (after - before) / 2.0
+    nearest_m = float(np.hypot(line.x[a:b] - x, line.y[a:b] - y).min())
+    # As far from where the legs meet as the line passes, or nearer: no line leaves the road.
+    radius = nearest_m * float(rng.uniform(0.6, 1.0)) / (1.0 / math.cos(half) - 1.0)
+    radius = min(radius, 0.9 * min(legs_m) / abs(math.tan(half)))
+    if radius <= 1.0:
+        return None
+    tangent_m = radius * abs(math.tan(half))
+    side = math.copysign(radius, half)
+    turned = np.linspace(0.0, 2.0 * half, max(3, _samples(2.0 * abs(half) * radius)))
+    from_x, from_y = x - ux * tangent_m, y - uy * tangent_m
+    heading = before + turned
+    arc_x = from_x + side * (np.sin(heading) - math.sin(before))
+    arc_y = from_y + side * (math.cos(before) - np.cos(heading))
+    placed_x = np.concatenate([[line.x[a]], arc_x, [line.x[b - 1]]])
+    placed_y = np.concatenate([[line.y[a]], arc_y, [line.y[b - 1]]])
+    headings = np.concatenate([[before], heading, [after]])
+    far_m = np.concatenate([[0.0], np.cumsum(np.hypot(np.diff(placed_x), np.diff(placed_y)))])
+    share = far_m / far_m[-1] * (b - 1 - a)
+    z = np.interp(share, np.arange(b - a), line.z[a:b])
+    return placed_x, placed_y, z, headings
 
 
 def _grade_profile(
@@ -304,7 +289,7 @@ def _side_roads(
         middle = (a + b) // 2
         cx, cy, cz = float(path.x[middle]), float(path.y[middle]), float(path.z[middle])
         # The legs' lines meet in the corner, outside the arc the car drives.
-        corner = _meeting(path, a, min(b, path.x.size - 1))
+        corner = meeting(path, a, min(b, path.x.size - 1))
         if corner is not None:
             cx, cy = corner
         radius = half_width * 1.3 + float(rng.uniform(1.5, 5.0))
@@ -340,21 +325,5 @@ def _side_roads(
         blocked = np.flatnonzero((distance < 16.0) & ~near_start)
         keep = int(blocked[0]) if blocked.size else count
         if keep * STEP_M > 25.0:
-            sides.append(Path(*(v[:keep] for v in _fields(arm))))
+            sides.append(arm.part(keep))
     return sides, junctions
-
-
-def _fields(path: Path) -> tuple[Array, ...]:
-    return path.x, path.y, path.z, path.heading, path.curvature, path.grade
-
-
-def _meeting(path: Path, a: int, b: int) -> tuple[float, float] | None:
-    """Where the lines through two places along their headings cross, None if nearly parallel."""
-    ux, uy = math.cos(path.heading[a]), math.sin(path.heading[a])
-    vx, vy = math.cos(path.heading[b]), math.sin(path.heading[b])
-    cross = ux * vy - uy * vx
-    if abs(cross) < 0.3:
-        return None
-    dx, dy = path.x[b] - path.x[a], path.y[b] - path.y[a]
-    t = (dx * vy - dy * vx) / cross
-    return float(path.x[a] + t * ux), float(path.y[a] + t * uy)

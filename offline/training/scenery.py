@@ -1,4 +1,4 @@
-"""The surroundings of a road network: ground, houses, trees, cars, fences, light and weather.
+"""The surroundings of a road network: ground, houses, trees, cars, fences.
 
 The shape of the ground follows the roads; everything on it is drawn at random per setting. None
 of it carries labels.
@@ -7,7 +7,6 @@ of it carries labels.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -15,8 +14,10 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from offline.training import meshes
+from offline.training.looks import ground_color
 from offline.training.meshes import Material, Mesh
-from offline.training.roads import STEP_M, Path, RoadNetwork
+from offline.training.paths import STEP_M, Path
+from offline.training.roads import RoadNetwork
 
 Array = NDArray[np.float64]
 
@@ -28,21 +29,13 @@ POST_LEAN_RAD = 0.02
 """Nothing that grows or was put up by hand stands quite upright."""
 
 
-@dataclass(frozen=True)
-class Look:
-    """Light, weather and paint: the shaders' uniforms, one drawing a drive."""
-
-    uniforms: dict[str, float | tuple[float, ...]]
-    sun_direction: tuple[float, float, float]
-    exposure: float
-
-
 class Terrain:
     """Height of the ground anywhere: the roads' own height, banks beside them, then hills."""
 
     def __init__(self, rng: np.random.Generator, network: RoadNetwork) -> None:
         self._edge = network.half_width_m
-        paths = [network.main, *network.sides]
+        # Nothing stands where vehicles cut a corner.
+        paths = [network.main, network.line, *network.sides]
         every = max(1, round(1.5 / STEP_M))
         self.points = np.concatenate([np.column_stack([p.x, p.y])[::every] for p in paths])
         self._z = np.concatenate([p.z[::every] for p in paths])
@@ -91,85 +84,11 @@ def _smoothstep(t: Array) -> Array:
     return t * t * (3.0 - 2.0 * t)
 
 
-def _ground_color(rng: np.random.Generator, setting: str) -> Array:
-    greens = np.array([0.2, 0.3, 0.1])
-    straw = np.array([0.55, 0.45, 0.26])
-    earth = np.array([0.35, 0.28, 0.2])
-    snow = np.array([0.85, 0.86, 0.9])
-    share = rng.dirichlet([1.6, 1.0, 0.6])
-    color = share[0] * greens + share[1] * straw + share[2] * earth
-    if rng.random() < 0.04:
-        color = snow
-    return np.asarray(color * rng.uniform(0.6, 1.3))
-
-
-def draw_look(rng: np.random.Generator, network: RoadNetwork) -> Look:
-    """Draw the sun, the weather and the road's paint."""
-    weather = str(rng.choice(["sun", "cloud", "haze", "dusk", "wet"], p=[0.5, 0.2, 0.1, 0.1, 0.1]))
-    elevation = math.radians(
-        float(rng.uniform(4, 20) if weather == "dusk" else rng.uniform(12, 65))
-    )
-    azimuth = float(rng.uniform(-math.pi, math.pi))
-    direction = (
-        math.cos(elevation) * math.cos(azimuth),
-        math.cos(elevation) * math.sin(azimuth),
-        math.sin(elevation),
-    )
-    sun, ambient = {
-        "sun": (rng.uniform(0.8, 1.6), rng.uniform(0.1, 0.4)),
-        "cloud": (rng.uniform(0.0, 0.2), rng.uniform(0.5, 0.9)),
-        "haze": (rng.uniform(0.2, 0.6), rng.uniform(0.4, 0.7)),
-        "dusk": (rng.uniform(0.15, 0.6), rng.uniform(0.08, 0.3)),
-        "wet": (rng.uniform(0.0, 0.15), rng.uniform(0.35, 0.7)),
-    }[weather]
-    sky = float(rng.uniform(0.55, 1.5)) * (0.45 if weather == "dusk" else 1.0)
-    haze_per_m = {"haze": rng.uniform(0.004, 0.015), "wet": rng.uniform(0.002, 0.01)}.get(
-        weather, rng.uniform(0.0001, 0.0025)
-    )
-    verge = _ground_color(rng, network.setting)
-    built_up = network.setting in ("street", "suburb")
-    if network.setting == "motorway":
-        markings, edge_lines = 1.0, 1.0
-    elif built_up:
-        markings = float(rng.choice([0, 1, 2, 3], p=[0.55, 0.25, 0.1, 0.1]))
-        edge_lines = float(rng.random() < 0.2)
-    else:
-        markings = float(rng.choice([0, 1, 2, 3], p=[0.2, 0.35, 0.15, 0.3]))
-        edge_lines = float(rng.random() < (0.75 if markings else 0.15))
-    yellow = rng.random() < 0.4
-    warm = (1.0, 0.93, 0.82) if weather != "dusk" else (1.0, 0.7, 0.45)
-    uniforms: dict[str, float | tuple[float, ...]] = {
-        "u_sun_color": tuple(float(sun) * w for w in warm),
-        "u_ambient": tuple(float(ambient) * w for w in (0.92, 0.97, 1.08)),
-        "u_haze": tuple(sky * w for w in ((0.9, 0.93, 1.0) if weather != "dusk"
-                                          else (1.0, 0.75, 0.6))),
-        "u_zenith": tuple(sky * w for w in ((0.35, 0.55, 0.95) if weather in ("sun", "dusk")
-                                            else (0.75, 0.78, 0.82))),
-        "u_haze_per_m": float(haze_per_m),
-        "u_half_width": network.half_width_m,
-        "u_lanes": float(network.lanes),
-        "u_markings": markings,
-        "u_edge_lines": edge_lines,
-        "u_marking_wear": float(rng.uniform(-0.2, 0.55)),
-        "u_pavement": float(built_up and rng.random() < 0.75),
-        "u_wetness": float(rng.uniform(0.3, 1.0)) if weather == "wet" else 0.0,
-        "u_asphalt": float(rng.uniform(0.13, 0.45)),
-        "u_verge_color": tuple(float(v) for v in verge),
-        "u_line_color": (0.8, 0.6, 0.15) if yellow else (0.85, 0.85, 0.85),
-        "u_clouds": float(rng.uniform(0.0, 0.5) if weather == "sun" else rng.uniform(0.4, 1.0)),
-        "u_far_color": tuple(float(v) for v in rng.uniform(0.1, 0.45, 3)),
-        "u_far_height": float(max(0.0, rng.normal(0.035, 0.05))),
-        "u_far_roughness": float(rng.uniform(0.0, 0.05)),
-        "u_seed": float(rng.uniform(0, 1)),
-    }  # fmt: skip
-    return Look(uniforms, direction, float(np.clip(rng.normal(1.0, 0.25), 0.5, 1.7)))
-
-
 def build(rng: np.random.Generator, network: RoadNetwork) -> tuple[Mesh, Terrain]:
     """Build everything that stands still."""
     mesh = Mesh()
     terrain = Terrain(rng, network)
-    ground = _ground_color(rng, network.setting)
+    ground = ground_color(rng, network.setting)
     _add_ground(mesh, rng, network, terrain, ground)
     for path in network.sides:
         _add_road(mesh, path, network.half_width_m * 1.6, (1.0, 1.0, 0.4), -0.05)
@@ -357,7 +276,7 @@ def _add_kerbside(mesh: Mesh, rng: np.random.Generator, network: RoadNetwork) ->
         near_junction = np.zeros(x.size, bool)
         for j in network.junctions:
             near_junction |= np.hypot(x - j.x, y - j.y) < j.radius_m + 5.0
-        points = np.column_stack([network.main.x, network.main.y])
+        points = np.concatenate([np.column_stack([p.x, p.y]) for p in (network.main, network.line)])
         # A car parked on one road must not stand on another.
         clear = np.asarray(cKDTree(points).query(np.column_stack([x, y]))[0]) > (
             network.half_width_m - 1.1
@@ -371,7 +290,7 @@ def _add_kerbside(mesh: Mesh, rng: np.random.Generator, network: RoadNetwork) ->
         meshes.cars(mesh, rng, x[keep], y[keep], z[keep], about[keep])
     if rng.random() < 0.6:
         x, y, heading = _alongside(rng, network, (20.0, 45.0), (0.8, 3.0))
-        paths = [network.main, *network.sides]
+        paths = [network.main, network.line, *network.sides]
         all_z = np.concatenate([p.z for p in paths])
         all_xy = np.concatenate([np.column_stack([p.x, p.y]) for p in paths])
         distance, index = cKDTree(all_xy).query(np.column_stack([x, y]))

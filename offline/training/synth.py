@@ -27,15 +27,16 @@ from offline.errors import InputError
 from offline.mounting import Mounting
 from offline.roadscene import HEADING_WINDOW_M
 from offline.training import lens as lenses
-from offline.training import scenery
+from offline.training import looks, scenery
 from offline.training.drives import FRAME_INTERVAL_S, Drive, draw_drive
+from offline.training.paths import geometry_ahead
 from offline.training.renderer import Renderer
-from offline.training.roads import RoadNetwork, build_network, geometry_ahead
+from offline.training.roads import RoadNetwork, build_network
 from offline.training.traffic import Traffic
 
 SET_FILE: Final = "set.json"
 ROADS_FOLDER: Final = "roads"
-VERSION: Final = "synthetic-roads-6"
+VERSION: Final = "synthetic-roads-7"
 SPLITS: Final = ("train", "train", "train", "train", "train", "train", "train", "train",
                  "validation", "test")  # fmt: skip
 """Road k is in split k % 10."""
@@ -58,7 +59,7 @@ class Ends:
         Which of the road's frames.
     last : ndarray of int64, shape (m,)
         The last frame recorded, within a stack's reach.
-    codes : ndarray of uint8, shape (m, 10)
+    codes : ndarray of uint8, shape (m, 12)
     """
 
     frame: NDArray[np.int64]
@@ -81,7 +82,7 @@ class RoadFrames:
     told_fov_deg : float or None
         What the survey is told.
     mounting : Mounting or None
-    codes : ndarray of uint8, shape (n, 10)
+    codes : ndarray of uint8, shape (n, 12)
         Measured from the planes, as a trip's are (`offline.motion`).
     ends : Ends
     slope, course : list of str
@@ -169,7 +170,7 @@ def render_road(
         Receives the 320x180 stills, for people to look at.
     """
     network, drive, rng = drawn(seed, road)
-    look = scenery.draw_look(rng, network)
+    look = looks.draw_look(rng, network)
     mesh, _ = scenery.build(rng, network)
     traffic = Traffic(rng, network, drive)
     renderer.load(network, look, mesh, traffic.vehicles)
@@ -183,7 +184,7 @@ def render_road(
         planes.append(preprocessing.plane(still))
         if stills is not None:
             stills.append(still)
-    ahead = geometry_ahead(network.main, drive.s_m)
+    ahead = geometry_ahead(drive.path, drive.s_m)
     shown = np.asarray(planes, np.uint8)
     lasts = draw_ends(rng, ahead.courses())
     mounting, codes, ends = survey(shown, drive.t_s, driven_m(drive.speed_mps), told_deg, lasts)

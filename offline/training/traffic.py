@@ -19,7 +19,7 @@ class Traffic:
     """
 
     def __init__(self, rng: np.random.Generator, network: RoadNetwork, drive: Drive) -> None:
-        self._path, self._drive = network.main, drive
+        self._path, self._drive = network.line, drive
         count = int(rng.choice([0, 2, 4, 8, 12], p=[0.25, 0.25, 0.2, 0.2, 0.1]))
         self.vehicles: list[meshes.Mesh] = []
         self._oncoming: list[bool] = []
@@ -34,11 +34,11 @@ class Traffic:
             self._oncoming.append(oncoming)
             speed = float(rng.uniform(5, 20))
             # Those that come the other way are met anywhere along the drive.
-            farthest = drive.s_m[-1] - drive.s_m[0] + speed * float(drive.t_s[-1])
+            farthest = drive.line_m[-1] - drive.line_m[0] + speed * float(drive.t_s[-1])
             self._start.append(float(rng.uniform(60, farthest) if oncoming
                                      else rng.uniform(9, 70)))  # fmt: skip
             self._speed.append(speed)
-            own = float(drive.lateral_m[0])
+            own = drive.lane_m
             # Whoever comes the other way keeps to the other side; who leads keeps the lane.
             away = -np.sign(own if own else 1.0) * lane * 0.5
             other_lane = network.lanes > 2 and rng.random() < 0.6
@@ -47,12 +47,12 @@ class Traffic:
     def matrices(self, index: int) -> list[NDArray[np.float64]]:
         """Model matrix of each vehicle, shape (4, 4), at one frame of the drive."""
         result = []
-        s_own, t = float(self._drive.s_m[index]), float(self._drive.t_s[index])
+        s_own, t = float(self._drive.line_m[index]), float(self._drive.t_s[index])
         for oncoming, start, speed, lateral in zip(
             self._oncoming, self._start, self._speed, self._lateral, strict=True
         ):
             if oncoming:
-                s = float(self._drive.s_m[0]) + start - speed * t
+                s = float(self._drive.line_m[0]) + start - speed * t
             else:
                 s = s_own + start + 4.0 * np.sin(0.2 * t + start)
             hidden = not 0.0 < s < self._path.length_m

@@ -23,7 +23,7 @@ from data_samples.simulator.truth import drive_with_truth
 from data_samples.simulator.vehicle import CAR
 from offline.policy import load_policy
 from offline.roadscene import COURSES, SLOPES
-from offline.training import roads
+from offline.training import paths
 from offline.verdicts import EventKind
 
 
@@ -91,9 +91,9 @@ def test_simulated_and_rendered_roads_are_labelled_alike():
     curvature[50:62], curvature[120:124], curvature[150:153] = 0.01, -0.05, 0.006
     curvature[180:184] = 0.07
     simulated = Road(grade, curvature, np.full(n, 50.0))
-    fine = round(STEP_M / roads.STEP_M)
-    path = roads.integrate(np.repeat(curvature, fine), np.repeat(grade, fine) / 100.0)
-    ahead = roads.geometry_ahead(path, np.arange(n - 10) * STEP_M)
+    fine = round(STEP_M / paths.STEP_M)
+    path = paths.integrate(np.repeat(curvature, fine), np.repeat(grade, fine) / 100.0)
+    ahead = paths.geometry_ahead(path, np.arange(n - 10) * STEP_M)
     course = np.array([COURSES.index(name) for name in ahead.courses()])
     slope = np.array([SLOPES.index(name) for name in ahead.slopes()])
     assert set(course) == set(simulated.course) == {0, 1, 2}

@@ -1,4 +1,4 @@
-"""Labels come from geometry: arcs, climbs and turns whose figures are known by hand."""
+"""Roads are drawn as roads are built, and driven as they are driven."""
 
 from __future__ import annotations
 
@@ -8,56 +8,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.spatial import cKDTree
 
 from offline import roadscene
 from offline.training import roads, sources
 from offline.training.drives import READOUT_S, draw_drive
-from offline.training.roads import STEP_M
-
-
-def path_of(curvature_per_m: float, grade: float, length_m: float = 120.0) -> roads.Path:
-    n = round(length_m / STEP_M) + 1
-    return roads.integrate(np.full(n, curvature_per_m), np.full(n, grade))
-
-
-def test_an_arc_turns_by_its_length_over_its_radius() -> None:
-    path = path_of(1 / 50.0, 0.0)
-    ahead = roads.geometry_ahead(path, np.array([10.0]))
-    assert ahead.heading_change_deg[0] == pytest.approx(math.degrees(25.0 / 50.0), abs=1e-6)
-    # A quarter of the circle ends at (radius, radius).
-    quarter = np.array([50.0 * math.pi / 2])
-    assert path.at(quarter, path.x)[0] == pytest.approx(50.0, abs=0.05)
-    assert path.at(quarter, path.y)[0] == pytest.approx(50.0, abs=0.05)
-
-
-@pytest.mark.parametrize(
-    ("curvature", "grade", "course", "slope"),
-    [
-        (0.0, 0.0, "straight", "level"),
-        (0.0, 0.06, "straight", "uphill"),
-        (0.0, -0.026, "straight", "downhill"),
-        (0.0, 0.024, "straight", "level"),
-        (1 / 100.0, 0.0, "curve", "level"),
-        (-1 / 100.0, 0.04, "curve", "uphill"),
-        (1 / 9.0, 0.0, "left_turn", "level"),
-        (-1 / 9.0, 0.0, "right_turn", "level"),
-        (-1 / 21.0, 0.0, "curve", "level"),
-    ],
-    ids=["plain", "climb", "descent", "below threshold", "bend", "climbing bend", "left", "right",
-         "ramp of 21 m radius"],
-)  # fmt: skip
-def test_classes_of_known_roads(curvature: float, grade: float, course: str, slope: str) -> None:
-    ahead = roads.geometry_ahead(path_of(curvature, grade), np.array([20.0]))
-    assert ahead.courses() == [course]
-    assert ahead.slopes() == [slope]
-
-
-def test_a_hill_counts_from_15_m_before_it() -> None:
-    grade = np.where(np.arange(400) * STEP_M < 100.0, 0.0, 0.10)
-    path = roads.integrate(np.zeros(400), grade)
-    slopes = roads.geometry_ahead(path, np.array([80.0, 84.0, 95.0, 100.0])).slopes()
-    # At 95 m ten of the fifteen metres ahead climb at 10 %.
-    assert slopes == ["level", "level", "uphill", "uphill"]
+from offline.training.paths import STEP_M
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -66,7 +22,7 @@ def test_a_network_is_the_same_for_the_same_seed_and_driven_within_comfort(seed:
     assert np.array_equal(first.main.x, second.main.x)
     assert first.setting == second.setting
     drive = draw_drive(np.random.default_rng(seed), first)
-    sideways = drive.speed_mps**2 * np.abs(first.main.at(drive.s_m, first.main.curvature))
+    sideways = drive.speed_mps**2 * np.abs(drive.path.at(drive.s_m, drive.path.curvature))
     assert sideways.max() < 4.0
     assert (np.diff(drive.s_m) >= 0).all()
     rotation = drive.rotation[0]
@@ -98,16 +54,6 @@ def test_soft_targets_are_probabilities_and_agree_with_the_rules_away_from_thres
         assert roadscene.COURSES[int(course.argmax())] == name
 
 
-def test_a_bend_counts_where_it_lies_ahead_not_where_it_was() -> None:
-    curvature = np.zeros(600)
-    curvature[200:240] = 1.0 / 40.0  # from 100 to 120 m
-    path = roads.integrate(curvature, np.zeros(600))
-    ahead = roads.geometry_ahead(path, np.array([60.0, 95.0, 100.0, 119.0, 125.0]))
-    assert ahead.courses() == ["straight", "curve", "curve", "straight", "straight"]
-    # Ten of the fifteen metres after 95 m bend.
-    assert ahead.curvature_per_m[1] == pytest.approx(10.0 / 15.0 / 40.0, rel=0.06)
-
-
 def test_a_camera_reads_out_row_by_row_while_it_moves() -> None:
     readouts = []
     for seed in range(30):
@@ -122,8 +68,8 @@ def test_a_camera_reads_out_row_by_row_while_it_moves() -> None:
         goes = np.gradient(drive.eye, drive.t_s, axis=0)[moving] * readout_s
         away = np.linalg.norm(drive.movement.moved_m[moving] - goes, axis=1)
         assert np.median(away) <= 0.06 * np.median(moved_m) + 1e-9
-        # It turns with the road: to the left about the upward axis.
-        bend = network.main.at(drive.s_m[moving], network.main.curvature)
+        # It turns as its rear axle does, some 2 m behind: to the left about the upward axis.
+        bend = drive.path.at(drive.s_m[moving] - 1.9, drive.path.curvature)
         turned = drive.movement.turned_rad[moving, 2]
         sharp = np.abs(bend) > 0.03
         if readout_s > 0.0 and sharp.sum() > 10:
@@ -132,3 +78,42 @@ def test_a_camera_reads_out_row_by_row_while_it_moves() -> None:
     assert 0 < (told == 0.0).sum() < 10
     assert READOUT_S[0] <= told[told > 0.0].min()
     assert told.max() <= READOUT_S[1] * 1.001
+
+
+def test_a_junction_is_turned_at_as_drivers_do_not_as_the_road_is_laid() -> None:
+    longer, turns, cut_m = 0, 0, []
+    for seed in range(60):
+        network = roads.build_network(np.random.default_rng(seed))
+        line = network.line
+        apart, _ = cKDTree(np.column_stack([network.main.x, network.main.y])).query(
+            np.column_stack([line.x, line.y])
+        )
+        junction = np.zeros(line.x.size, np.bool_)
+        for start, end in network.turn_stretches:
+            a, b = round(start / STEP_M), round(end / STEP_M)
+            junction[a - 4 : b + 5] = True
+            turns += 1
+            cut_m.append(float(apart[a:b].max()))
+            bend = np.abs(line.curvature[a:b])
+            sharp = np.flatnonzero(bend > 0.9 * bend.max())
+            longer += (b - a - sharp[-1]) > sharp[0]
+        # Everywhere else the line is the road's middle.
+        assert apart[:-1][~junction[:-1]].max() < 0.6 * STEP_M
+    assert turns > 60
+    assert longer / turns > 0.6
+    # Within the paved area of the junction, and seldom just the road's middle.
+    assert max(cut_m) < 5.0
+    assert np.median(cut_m) > 0.6
+
+
+def test_labels_are_of_the_way_the_camera_goes() -> None:
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        drive = draw_drive(rng, roads.build_network(rng))
+        places = np.column_stack(
+            [drive.path.at(drive.s_m, v) for v in (drive.path.x, drive.path.y)]
+        )
+        assert drive.eye[:, :2] == pytest.approx(places, abs=1e-6)
+        goes = np.unwrap(np.arctan2(np.gradient(drive.path.y), np.gradient(drive.path.x)))
+        off = drive.path.heading - goes
+        assert np.abs(off - 2 * math.pi * np.round(off.mean() / 2 / math.pi))[3:-3].max() < 0.03

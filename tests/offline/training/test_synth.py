@@ -24,12 +24,12 @@ ROLLING = """
 from dataclasses import replace
 import cv2
 import numpy as np
-from offline.training import scenery, synth
+from offline.training import looks, scenery, synth
 from offline.training.drives import Movement
 from offline.training.renderer import Renderer
 
 network, drive, rng = synth.drawn(5, 3)
-look = scenery.draw_look(rng, network)
+look = looks.draw_look(rng, network)
 mesh, _ = scenery.build(rng, network)
 ahead = -drive.rotation[20, 2]
 
