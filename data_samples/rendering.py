@@ -70,7 +70,7 @@ def render_video(
     drive = _drive(network, frame_t_s, np.interp(frame_t_s, t_s, s_m), seed)
     rng = np.random.default_rng([seed, 1])
     look = looks.draw_look(rng, network)
-    mesh, _ = scenery.build(rng, network)
+    mesh, _ = scenery.build(rng, network, drive.path)
     camera = lens.draw_lens(rng, math.degrees(MOUNTING.horizontal_fov_rad))
     with Renderer() as renderer, av.open(str(target), "w", format="mp4") as sink:
         renderer.load(network, look, mesh, [])

@@ -29,9 +29,10 @@ BOUNCE_HZ: Final = 1.5
 READOUT_S: Final = (0.005, 0.030)
 GLOBAL_SHUTTER_SHARE: Final = 0.1
 """Cheap sensors read a picture out row by row, within 5 to 30 ms."""
-
 PASSING_SHARE: Final = 0.35
 """Drives in streets with much to drive round."""
+STEADY_M: Final = 15.0
+"""So far from a turn drivers weave as elsewhere."""
 
 Array = NDArray[np.float64]
 
@@ -183,14 +184,20 @@ def _lane(rng: np.random.Generator, network: RoadNetwork) -> float:
 
 
 def _weave(rng: np.random.Generator, network: RoadNetwork) -> Array:
-    """How far a driver strays from the lane's middle, along the line: round what is parked, too."""
+    """How far a driver strays from the lane's middle, along the line."""
     built_up = network.setting in ("street", "suburb")
     if built_up and rng.random() < PASSING_SHARE:
         most_m, scale_m = float(rng.uniform(0.3, 0.7)), float(rng.uniform(9.0, 16.0))
     else:
         most_m = float(rng.uniform(0.05, 0.3))
         scale_m = float(rng.uniform(8.0, 25.0) if built_up else rng.uniform(20.0, 60.0))
-    return most_m * _smooth_noise(rng, network.line.x.size, scale_m / STEP_M)
+    weave = most_m * _smooth_noise(rng, network.line.x.size, scale_m / STEP_M)
+    place_m = np.arange(weave.size) * STEP_M
+    for turn in network.turns:
+        # Whoever turns has no room to stray.
+        beside_m = np.maximum(turn.steer_m - place_m, place_m - turn.end_m)
+        weave *= np.sin(np.clip(beside_m / STEADY_M, 0.0, 1.0) * math.pi / 2.0) ** 2
+    return weave
 
 
 def _movement(
@@ -257,7 +264,7 @@ def _advance(
         limit[i] = min(limit[i], math.sqrt(limit[i - 1] ** 2 + 2 * gaining * STEP_M))
     limit = np.maximum(limit, 1.5)
     s, distances, speeds = first + float(rng.uniform(0, 5)), [], []
-    starts_m = [start for start, _ in network.turn_stretches]
+    starts_m = [turn.steer_m for turn in network.turns]
     # Some drivers wait before a junction: a standing camera shows no motion.
     waits = {
         round(start - float(rng.uniform(4, 9))): int(rng.integers(2, 7))

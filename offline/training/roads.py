@@ -50,6 +50,23 @@ class Junction:
 
 
 @dataclass(frozen=True)
+class Turn:
+    """Where on a network's line a junction is turned at, metres.
+
+    Attributes
+    ----------
+    start_m, end_m : float
+        The line is the road's middle again.
+    steer_m : float
+        Where the turn itself begins; before it some drivers swing out.
+    """
+
+    start_m: float
+    steer_m: float
+    end_m: float
+
+
+@dataclass(frozen=True)
 class RoadNetwork:
     """A road, its side roads and how the place looks in broad terms.
 
@@ -59,8 +76,7 @@ class RoadNetwork:
         The road's centre line, as it is drawn.
     line : Path
         What vehicles follow, each beside it in its lane: the centre line, but for junctions.
-    turn_stretches : list of tuple of float
-        Where on the line junctions are turned at, from and to, metres.
+    turns : list of Turn
     """
 
     setting: str
@@ -72,7 +88,7 @@ class RoadNetwork:
     lanes: int
     left_hand_traffic: bool
     margin_m: float = MARGIN_M
-    turn_stretches: list[tuple[float, float]] = field(default_factory=list)
+    turns: list[Turn] = field(default_factory=list)
 
 
 def build_network(rng: np.random.Generator) -> RoadNetwork:
@@ -92,14 +108,14 @@ def build_network(rng: np.random.Generator) -> RoadNetwork:
     sides, junctions = _side_roads(rng, setting, line, turns, half_width)
     return RoadNetwork(
         setting=setting,
-        main=_cornered(rng, line, turns),
+        main=_cornered(rng, line, turns, half_width),
         line=line,
         sides=sides,
         junctions=junctions,
         half_width_m=half_width,
         lanes=lanes,
         left_hand_traffic=bool(rng.random() < 0.3),
-        turn_stretches=turns,
+        turns=turns,
     )
 
 
@@ -107,17 +123,15 @@ def _samples(length_m: float) -> int:
     return max(2, round(length_m / STEP_M))
 
 
-def _curvature_profile(
-    rng: np.random.Generator, setting: str
-) -> tuple[Array, list[tuple[float, float]]]:
-    """Curvature over distance, and the stretches (start, end) of junction turns, metres."""
+def _curvature_profile(rng: np.random.Generator, setting: str) -> tuple[Array, list[Turn]]:
+    """Curvature of the line over distance, and the turns at junctions."""
     pieces: list[Array] = [np.zeros(_samples(MARGIN_M))]
-    turns: list[tuple[float, float]] = []
+    turns: list[Turn] = []
     driven = 0.0
     wanted = float(rng.uniform(*LENGTH_M)) * (1.6 if setting == "motorway" else 1.0)
     bend_radius = {
         "field": (35, 160), "forest": (30, 140), "suburb": (30, 120), "street": (30, 150),
-        "motorway": (90, 500), "ramp": (20, 60), "mountain": (18, 70),
+        "motorway": (90, 500), "ramp": (20, 60), "mountain": (20, 70),
     }[setting]  # fmt: skip
     turning = rng.random() < _TURN_SHARE[setting]
     while driven < wanted:
@@ -126,32 +140,33 @@ def _curvature_profile(
         pieces.append(np.full(_samples(straight), rng.normal(0, 0.0006)))
         driven += straight
         if turning and rng.random() < 0.75:
-            piece = _turn(rng)
+            swing, turned = _turn(rng)
             start = driven + MARGIN_M
-            pieces.append(piece)
-            driven += piece.size * STEP_M
-            turns.append((start, driven + MARGIN_M))
+            pieces += [swing, turned]
+            driven += (swing.size + turned.size) * STEP_M
+            turns.append(Turn(start, start + swing.size * STEP_M, driven + MARGIN_M))
         else:
             # Uniform in curvature, so that tight and wide bends are equally frequent.
             low, high = bend_radius
             curvature = float(rng.uniform(1.0 / high, 1.0 / low))
             curvature *= 1.0 if rng.random() < 0.5 else -1.0
-            swing = math.radians(float(rng.uniform(15, 75 if setting != "ramp" else 200)))
-            arc = min(swing / abs(curvature), 140.0)
-            piece = _eased(curvature, arc, *rng.uniform(6, 25, 2).tolist())
+            angle = math.radians(float(rng.uniform(15, 75 if setting != "ramp" else 200)))
+            arc = min(angle / abs(curvature), 140.0)
+            entry_m, exit_m = float(rng.uniform(6, 25)), float(rng.uniform(6, 25))
+            piece = _eased(curvature, arc, entry_m, exit_m)
             pieces.append(piece)
             driven += piece.size * STEP_M
     pieces.append(np.zeros(_samples(MARGIN_M + 40.0)))
     return gaussian_filter1d(np.concatenate(pieces), 1.2 / STEP_M), turns
 
 
-def _turn(rng: np.random.Generator) -> Array:
-    """Curvature of a junction turn as it is driven.
+def _turn(rng: np.random.Generator) -> tuple[Array, Array]:
+    """Curvature of a junction turn as it is driven: of the swing before it, if any, and after.
 
-    Drivers steer in within a few metres, unwind over twice as many, and some swing out first or
-    straighten up after.
+    Drivers steer in within a few metres, most unwind over more, and some swing out first or turn
+    too far and straighten up.
     """
-    radius = float(rng.uniform(6.0, 14.0))
+    radius = float(rng.uniform(7.0, 14.0))
     angle = math.radians(float(np.clip(rng.normal(90, 14), 55, 125)))
     sign = 1.0 if rng.random() < 0.5 else -1.0
     before, after = (
@@ -163,12 +178,13 @@ def _turn(rng: np.random.Generator) -> Array:
     share = min(1.0, 1.6 * angle * radius / (entry_m + exit_m))
     entry_m, exit_m = share * entry_m, share * exit_m
     arc_m = angle * radius - (entry_m + exit_m) / 2.0
-    pieces = [_eased(1.0 / radius, arc_m, entry_m, exit_m)]
+    swing, straightening = np.zeros(0), np.zeros(0)
     if before:
-        pieces.insert(0, -_swing(before, float(rng.uniform(10.0, 18.0))))
+        swing = -_swing(before, float(rng.uniform(10.0, 18.0)))
     if after:
-        pieces.append(-_swing(after, float(rng.uniform(8.0, 15.0))))
-    return sign * np.concatenate(pieces)
+        straightening = -_swing(after, float(rng.uniform(8.0, 15.0)))
+    eased = _eased(1.0 / radius, arc_m, entry_m, exit_m)
+    return sign * swing, sign * np.concatenate([eased, straightening])
 
 
 def _swing(angle: float, length_m: float) -> Array:
@@ -183,13 +199,13 @@ def _eased(curvature: float, arc_m: float, entry_m: float, exit_m: float) -> Arr
     return curvature * np.concatenate([rising, np.ones(_samples(arc_m)), falling[::-1]])
 
 
-def _cornered(rng: np.random.Generator, line: Path, turns: list[tuple[float, float]]) -> Path:
+def _cornered(rng: np.random.Generator, line: Path, turns: list[Turn], half_width: float) -> Path:
     """The road that a line is driven along: at junctions its legs meet in a rounded corner."""
     parts: list[tuple[Array, ...]] = []
     done = 0
-    for start, end in turns:
-        a, b = round(start / STEP_M), min(round(end / STEP_M), line.x.size - 1)
-        corner = _corner(rng, line, a, b)
+    for turn in turns:
+        a, b = round(turn.start_m / STEP_M), min(round(turn.end_m / STEP_M), line.x.size - 1)
+        corner = _corner(rng, line, a, b, half_width)
         if corner is not None:
             parts += [
                 (line.x[done:a], line.y[done:a], line.z[done:a], line.heading[done:a]),
@@ -200,7 +216,9 @@ def _cornered(rng: np.random.Generator, line: Path, turns: list[tuple[float, flo
     return resampled(*(np.concatenate(values) for values in zip(*parts, strict=True)))
 
 
-def _corner(rng: np.random.Generator, line: Path, a: int, b: int) -> tuple[Array, ...] | None:
+def _corner(
+    rng: np.random.Generator, line: Path, a: int, b: int, half_width: float
+) -> tuple[Array, ...] | None:
     """Places and headings of two legs and the arc between them, None where they do not meet."""
     met = meeting(line, a, b)
     if met is None:
@@ -214,8 +232,10 @@ def _corner(rng: np.random.Generator, line: Path, a: int, b: int) -> tuple[Array
     )
     half = (after - before) / 2.0
     nearest_m = float(np.hypot(line.x[a:b] - x, line.y[a:b] - y).min())
-    # As far from where the legs meet as the line passes, or nearer: no line leaves the road.
+    # As far from where the legs meet as the line passes, or nearer, because lines cut corners; but
+    # a road has no inner edge that is tighter than itself is wide.
     radius = nearest_m * float(rng.uniform(0.6, 1.0)) / (1.0 / math.cos(half) - 1.0)
+    radius = max(radius, 1.5 * half_width + 0.5)
     radius = min(radius, 0.9 * min(legs_m) / abs(math.tan(half)))
     if radius <= 1.0:
         return None
@@ -236,7 +256,7 @@ def _corner(rng: np.random.Generator, line: Path, a: int, b: int) -> tuple[Array
 
 
 def _grade_profile(
-    rng: np.random.Generator, setting: str, samples: int, turns: list[tuple[float, float]]
+    rng: np.random.Generator, setting: str, samples: int, turns: list[Turn]
 ) -> Array:
     """Grade over distance: level stretches, climbs and descents joined by vertical curves."""
     hilly = rng.random() < _HILL_SHARE[setting]
@@ -255,9 +275,9 @@ def _grade_profile(
         grade = np.concatenate([grade, np.full(_samples(length), value)])
     smooth = gaussian_filter1d(grade[:samples], float(rng.uniform(5.0, 14.0)) / STEP_M)
     s = np.arange(samples) * STEP_M
-    for start, end in turns:
+    for turn in turns:
         # Junctions are built nearly level, or the side roads would meet the path at a step.
-        centre, half = (start + end) / 2.0, (end - start) / 2.0
+        centre, half = (turn.steer_m + turn.end_m) / 2.0, (turn.end_m - turn.steer_m) / 2.0
         near = np.clip((np.abs(s - centre) - half - 1.0) / 10.0, 0.25, 1.0)
         smooth = smooth * near
     return smooth
@@ -274,25 +294,28 @@ def _side_roads(
     rng: np.random.Generator,
     setting: str,
     path: Path,
-    turns: list[tuple[float, float]],
+    turns: list[Turn],
     half_width: float,
 ) -> tuple[list[Path], list[Junction]]:
     sides: list[Path] = []
     junctions: list[Junction] = []
     arms: list[tuple[float, float, float, float]] = []
-    for start, end in turns:
-        a, b = round(start / STEP_M), round(end / STEP_M)
+    for turn in turns:
+        a, b = round(turn.start_m / STEP_M), round(turn.end_m / STEP_M)
         heading_in, heading_out = (
             float(path.heading[a]),
             float(path.heading[min(b, path.x.size - 1)]),
         )
-        middle = (a + b) // 2
+        middle = round((turn.steer_m + turn.end_m) / 2.0 / STEP_M)
         cx, cy, cz = float(path.x[middle]), float(path.y[middle]), float(path.z[middle])
         # The legs' lines meet in the corner, outside the arc the car drives.
         corner = meeting(path, a, min(b, path.x.size - 1))
         if corner is not None:
             cx, cy = corner
         radius = half_width * 1.3 + float(rng.uniform(1.5, 5.0))
+        # Paved as far as vehicles cut the corner.
+        nearest_m = float(np.hypot(path.x[a:b] - cx, path.y[a:b] - cy).min())
+        radius = max(radius, nearest_m + 0.6 * half_width + 1.5)
         junctions.append(Junction(cx, cy, cz, radius))
         if rng.random() < 0.6:
             arms.append((cx, cy, cz, heading_in))
@@ -303,7 +326,7 @@ def _side_roads(
         s = MARGIN_M + float(rng.uniform(10, crossing_every))
         while s < path.length_m - MARGIN_M:
             i = round(s / STEP_M)
-            clear = all(abs(s - (a + b) / 2) > (b - a) / 2 + 28.0 for a, b in turns)
+            clear = all(not t.start_m - 28.0 < s < t.end_m + 28.0 for t in turns)
             if clear and np.abs(path.curvature[i - 20 : i + 20]).max() < 0.004:
                 x, y, z = float(path.x[i]), float(path.y[i]), float(path.z[i])
                 junctions.append(Junction(x, y, z, half_width * 1.2 + float(rng.uniform(1.0, 4.0))))

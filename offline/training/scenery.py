@@ -24,6 +24,8 @@ Array = NDArray[np.float64]
 GROUND_CELL_M = 5.0
 GROUND_REACH_M = 90.0
 MOST_TREES = 2000
+CLEAR_M = 1.6
+"""On either side of the way of the vehicle with the camera."""
 TREE_LEAN_RAD = 0.05
 POST_LEAN_RAD = 0.02
 """Nothing that grows or was put up by hand stands quite upright."""
@@ -84,8 +86,9 @@ def _smoothstep(t: Array) -> Array:
     return t * t * (3.0 - 2.0 * t)
 
 
-def build(rng: np.random.Generator, network: RoadNetwork) -> tuple[Mesh, Terrain]:
-    """Build everything that stands still."""
+def build(rng: np.random.Generator, network: RoadNetwork, driven: Path) -> tuple[Mesh, Terrain]:
+    """Build everything that stands still, none of it in the way of the vehicle with the camera."""
+    way = cKDTree(np.column_stack([driven.x, driven.y]))
     mesh = Mesh()
     terrain = Terrain(rng, network)
     ground = ground_color(rng, network.setting)
@@ -96,8 +99,8 @@ def build(rng: np.random.Generator, network: RoadNetwork) -> tuple[Mesh, Terrain
         _add_disc(mesh, junction.x, junction.y, junction.z - 0.03, junction.radius_m)
     _add_road(mesh, network.main, network.half_width_m * 1.6, (1.0, 1.0, 1.0), 0.0)
     taken = _add_houses(mesh, rng, network, terrain)
-    _add_trees(mesh, rng, network, terrain, taken)
-    _add_kerbside(mesh, rng, network)
+    _add_trees(mesh, rng, network, terrain, taken, way)
+    _add_kerbside(mesh, rng, network, way)
     _add_barriers(mesh, rng, network, terrain)
     return mesh, terrain
 
@@ -240,8 +243,9 @@ def _add_houses(
 
 
 def _add_trees(
-    mesh: Mesh, rng: np.random.Generator, network: RoadNetwork, terrain: Terrain, houses: Array
-) -> None:
+    mesh: Mesh, rng: np.random.Generator, network: RoadNetwork, terrain: Terrain, houses: Array,
+    way: cKDTree,
+) -> None:  # fmt: skip
     per_m = {"forest": 1.6, "mountain": 0.9, "field": 0.15, "suburb": 0.35, "street": 0.18,
              "ramp": 0.6, "motorway": 0.35}[network.setting]  # fmt: skip
     n = int(min(network.main.length_m * per_m * rng.uniform(0.4, 1.4), MOST_TREES))
@@ -253,6 +257,7 @@ def _add_trees(
         x, y, _ = _alongside(rng, network, (8.0, 22.0), (0.7, 2.0))
         xy = np.concatenate([xy, np.column_stack([x, y])])
     xy = xy[terrain.distance(xy) > network.half_width_m + 0.6]
+    xy = xy[np.asarray(way.query(xy)[0]) > CLEAR_M]
     if houses.shape[0] and xy.shape[0]:
         xy = xy[np.asarray(cKDTree(houses).query(xy)[0]) > 5.5]
     if xy.shape[0] == 0:
@@ -269,18 +274,19 @@ def _add_trees(
                  lean=np.tan(rng.normal(0.0, TREE_LEAN_RAD, (n, 2))))  # fmt: skip
 
 
-def _add_kerbside(mesh: Mesh, rng: np.random.Generator, network: RoadNetwork) -> None:
+def _add_kerbside(mesh: Mesh, rng: np.random.Generator, network: RoadNetwork, way: cKDTree) -> None:
     """Parked cars, lamp posts and signs."""
     if network.setting in ("street", "suburb") and rng.random() < 0.85:
         x, y, heading = _alongside(rng, network, (5.4, 13.0), (-0.9, 0.4))
         near_junction = np.zeros(x.size, bool)
         for j in network.junctions:
             near_junction |= np.hypot(x - j.x, y - j.y) < j.radius_m + 5.0
-        points = np.concatenate([np.column_stack([p.x, p.y]) for p in (network.main, network.line)])
+        points = np.column_stack([network.main.x, network.main.y])
         # A car parked on one road must not stand on another.
         clear = np.asarray(cKDTree(points).query(np.column_stack([x, y]))[0]) > (
             network.half_width_m - 1.1
         )
+        clear &= np.asarray(way.query(np.column_stack([x, y]))[0]) > CLEAR_M + 0.7
         keep = ~near_junction & clear & (rng.random(x.size) < float(rng.uniform(0.2, 0.9)))
         paths = [network.main, *network.sides]
         all_z = np.concatenate([p.z for p in paths])
@@ -290,11 +296,12 @@ def _add_kerbside(mesh: Mesh, rng: np.random.Generator, network: RoadNetwork) ->
         meshes.cars(mesh, rng, x[keep], y[keep], z[keep], about[keep])
     if rng.random() < 0.6:
         x, y, heading = _alongside(rng, network, (20.0, 45.0), (0.8, 3.0))
-        paths = [network.main, network.line, *network.sides]
+        paths = [network.main, *network.sides]
         all_z = np.concatenate([p.z for p in paths])
         all_xy = np.concatenate([np.column_stack([p.x, p.y]) for p in paths])
         distance, index = cKDTree(all_xy).query(np.column_stack([x, y]))
         keep = np.asarray(distance) > network.half_width_m + 0.5
+        keep &= np.asarray(way.query(np.column_stack([x, y]))[0]) > CLEAR_M
         x, y, heading, z = x[keep], y[keep], heading[keep], all_z[index][keep]
         n = x.size
         tall = rng.uniform(6.0, 10.0) if rng.random() < 0.7 else rng.uniform(0.9, 2.5)

@@ -171,7 +171,7 @@ def render_road(
     """
     network, drive, rng = drawn(seed, road)
     look = looks.draw_look(rng, network)
-    mesh, _ = scenery.build(rng, network)
+    mesh, _ = scenery.build(rng, network, drive.path)
     traffic = Traffic(rng, network, drive)
     renderer.load(network, look, mesh, traffic.vehicles)
     sheet_deg = math.degrees(drive.mounting.horizontal_fov_rad)
@@ -343,7 +343,7 @@ def start_set(folder: Path, seed: int) -> None:
     if file.exists():
         if read_set(folder) != description:
             raise InputError(
-                f"{folder} holds a synthetic set of another seed or version: choose another folder"
+                f"{folder} holds a synthetic set of another seed: choose another folder"
             )
         return
     partial = file.with_suffix(".partial")
@@ -357,7 +357,7 @@ def read_set(folder: Path) -> dict[str, object]:
     Raises
     ------
     InputError
-        The folder is no synthetic set.
+        The folder is no synthetic set, or one of another version.
     """
     try:
         description = json.loads((folder / SET_FILE).read_text(encoding="utf-8"))
@@ -366,7 +366,12 @@ def read_set(folder: Path) -> dict[str, object]:
             f"{folder} is no synthetic set (no readable {SET_FILE}): make one with "
             "`gradewise-offline synth --out DIR`"
         ) from error
-    return dict(description)
+    if not isinstance(description, dict) or description.get("version") != VERSION:
+        raise InputError(
+            f"{folder} holds roads of another version than {VERSION}: render them again into "
+            "another folder (`gradewise-offline synth --out DIR`)"
+        )
+    return description
 
 
 def road_files(folder: Path, split: str | None = None) -> list[tuple[int, Path]]:

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.spatial import cKDTree
 
 from offline import preprocessing
 from offline.corners import focal_px
 from offline.errors import InputError
-from offline.training import sources, synth
+from offline.training import looks, scenery, sources, synth
+from offline.training.meshes import Material
 
 HEADS = {
     "slope": ("level", "uphill", "downhill"),
@@ -30,15 +32,15 @@ from offline.training.renderer import Renderer
 
 network, drive, rng = synth.drawn(5, 3)
 look = looks.draw_look(rng, network)
-mesh, _ = scenery.build(rng, network)
-ahead = -drive.rotation[20, 2]
+mesh, _ = scenery.build(rng, network, drive.path)
+ahead = -drive.rotation[70, 2]
 
 
 def picture(renderer, moved_m, turned_rad):
     movement = Movement.none(drive.s_m.size)
     movement.moved_m[:] = moved_m * ahead
     movement.turned_rad[:, 2] = turned_rad
-    light = renderer.draw(replace(drive, movement=movement), 20, [])
+    light = renderer.draw(replace(drive, movement=movement), 70, [])
     return (255.0 * np.nan_to_num(light).clip(0, 1).mean(axis=2) ** 0.5).astype(np.uint8)
 
 
@@ -140,6 +142,49 @@ def test_rows_are_read_out_one_after_another() -> None:
     # Of one that drives on, lower rows are seen from nearer.
     assert spread_above < -0.002
     assert spread_below > 0.002
+
+
+def test_labels_are_of_the_way_the_camera_goes(rendered: Path) -> None:
+    frames = synth.read_road(synth.road_file(rendered, 3))
+    _, drive, _ = synth.drawn(5, 3)
+    # Whichever way the camera heads from a place to that 25 m on.
+    far_m = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(drive.eye[:, :2], axis=0),
+                                                            axis=1))])  # fmt: skip
+    yaw = np.unwrap(np.arctan2(-drive.rotation[:, 2, 1], -drive.rotation[:, 2, 0]))
+    inside = far_m + 25.0 < far_m[-1]
+    # The vehicle heads where the road led at its rear axle, and trembles.
+    turned = np.degrees(np.interp(far_m + 25.0, far_m, yaw) - yaw)[inside]
+    assert np.corrcoef(turned, frames.heading_change_deg[inside])[0, 1] > 0.97
+    assert np.median(np.abs(turned - frames.heading_change_deg[inside])) < 3.0
+
+
+def test_nothing_is_parked_in_the_way() -> None:
+    parked = 0
+    for road in range(30):
+        network, drive, rng = synth.drawn(7, road)
+        if network.setting not in ("street", "suburb"):
+            continue
+        looks.draw_look(rng, network)
+        mesh, _ = scenery.build(rng, network, drive.path)
+        vertices = mesh.vertices()
+        if Material.CAR not in vertices:
+            continue
+        parked += 1
+        way = cKDTree(np.column_stack([drive.path.x, drive.path.y]))
+        apart, _ = way.query(vertices[Material.CAR][:, :2])
+        assert apart.min() > 1.0
+    assert parked > 5
+
+
+def test_a_set_of_another_version_is_refused(rendered: Path, tmp_path: Path) -> None:
+    (tmp_path / "roads").mkdir()
+    written = (rendered / "set.json").read_text().replace(synth.VERSION, "synthetic-roads-1")
+    (tmp_path / "set.json").write_text(written)
+    with pytest.raises(InputError, match=r"another version.*render them again"):
+        synth.road_files(tmp_path)
+    (tmp_path / "set.json").write_text("[1]")
+    with pytest.raises(InputError, match="another version"):
+        synth.road_files(tmp_path)
 
 
 def test_splits_are_by_road() -> None:
