@@ -22,6 +22,8 @@ MARGIN_M: Final = 60.0
 LENGTH_M: Final = (600.0, 1000.0)
 """Driven: a minute or two, so that the camera's mounting, its field of view and a summed slope show
 as they do on a trip."""
+PLANE_FADES_M: Final = 20.0
+"""Side roads leave a sloping junction in its plane and are level across so far from it."""
 TRIES: Final = 100
 """A path that crosses itself is drawn again."""
 
@@ -41,12 +43,40 @@ _HILL_SHARE: Final = {
 
 @dataclass(frozen=True)
 class Junction:
-    """Where side roads meet the path: centre and radius of the paved area."""
+    """Where side roads meet the path: a paved plane, as steep as the road there.
+
+    Attributes
+    ----------
+    x, y, z, radius_m : float
+        Centre and radius of the paved area.
+    slope_x, slope_y : float
+        Rise over run along the axes.
+    """
 
     x: float
     y: float
     z: float
     radius_m: float
+    slope_x: float = 0.0
+    slope_y: float = 0.0
+
+    @classmethod
+    def on(cls, path: Path, sample: int, centre: tuple[float, float], radius_m: float) -> Junction:
+        """A junction as high and as steep as a path at one of its samples."""
+        heading, grade = float(path.heading[sample]), float(path.grade[sample])
+        return cls(
+            *centre,
+            float(path.z[sample]),
+            radius_m,
+            grade * math.cos(heading),
+            grade * math.sin(heading),
+        )
+
+    def rise_m(self, x: Array, y: Array) -> Array:
+        """How much higher than its centre the plane is; fades out beyond the paved area."""
+        away = np.hypot(x - self.x, y - self.y)
+        share = np.clip((self.radius_m + PLANE_FADES_M - away) / PLANE_FADES_M, 0.0, 1.0)
+        return np.asarray(share * (self.slope_x * (x - self.x) + self.slope_y * (y - self.y)))
 
 
 @dataclass(frozen=True)
@@ -316,7 +346,7 @@ def _side_roads(
         # Paved as far as vehicles cut the corner.
         nearest_m = float(np.hypot(path.x[a:b] - cx, path.y[a:b] - cy).min())
         radius = max(radius, nearest_m + 0.6 * half_width + 1.5)
-        junctions.append(Junction(cx, cy, cz, radius))
+        junctions.append(Junction.on(path, middle, (cx, cy), radius))
         if rng.random() < 0.6:
             arms.append((cx, cy, cz, heading_in))
         if rng.random() < 0.55:
@@ -329,7 +359,8 @@ def _side_roads(
             clear = all(not t.start_m - 28.0 < s < t.end_m + 28.0 for t in turns)
             if clear and np.abs(path.curvature[i - 20 : i + 20]).max() < 0.004:
                 x, y, z = float(path.x[i]), float(path.y[i]), float(path.z[i])
-                junctions.append(Junction(x, y, z, half_width * 1.2 + float(rng.uniform(1.0, 4.0))))
+                radius = half_width * 1.2 + float(rng.uniform(1.0, 4.0))
+                junctions.append(Junction.on(path, i, (x, y), radius))
                 across = float(path.heading[i]) + math.radians(float(rng.normal(90, 10)))
                 if rng.random() < 0.75:
                     arms.append((x, y, z, across))

@@ -17,7 +17,7 @@ from offline.training import meshes
 from offline.training.looks import ground_color
 from offline.training.meshes import Material, Mesh
 from offline.training.paths import STEP_M, Path
-from offline.training.roads import RoadNetwork
+from offline.training.roads import Junction, RoadNetwork
 
 Array = NDArray[np.float64]
 
@@ -41,6 +41,8 @@ class Terrain:
         every = max(1, round(1.5 / STEP_M))
         self.points = np.concatenate([np.column_stack([p.x, p.y])[::every] for p in paths])
         self._z = np.concatenate([p.z[::every] for p in paths])
+        roads = sum(p.x[::every].size for p in paths[:2])
+        self._z[roads:] += _rise(network, self.points[roads:])
         self._heading = np.concatenate([p.heading[::every] for p in paths])
         self._tree = cKDTree(self.points)
         built_up = network.setting in ("street", "suburb")
@@ -94,10 +96,10 @@ def build(rng: np.random.Generator, network: RoadNetwork, driven: Path) -> tuple
     ground = ground_color(rng, network.setting)
     _add_ground(mesh, rng, network, terrain, ground)
     for path in network.sides:
-        _add_road(mesh, path, network.half_width_m * 1.6, (1.0, 1.0, 0.4), -0.05)
+        _add_road(mesh, network, path, (1.0, 1.0, 0.4), -0.05)
     for junction in network.junctions:
-        _add_disc(mesh, junction.x, junction.y, junction.z - 0.03, junction.radius_m)
-    _add_road(mesh, network.main, network.half_width_m * 1.6, (1.0, 1.0, 1.0), 0.0)
+        _add_disc(mesh, junction, -0.03)
+    _add_road(mesh, network, network.main, (1.0, 1.0, 1.0), 0.0)
     taken = _add_houses(mesh, rng, network, terrain)
     _add_trees(mesh, rng, network, terrain, taken, way)
     _add_kerbside(mesh, rng, network, way)
@@ -115,9 +117,23 @@ def _offset(path: Path, lateral_m: float, lift_m: float = 0.0) -> Array:
     )
 
 
+def _rise(network: RoadNetwork, xy: Array) -> Array:
+    """How much higher side roads are at places than their own middle, because of a junction."""
+    if not network.junctions or not xy.size:
+        return np.zeros(xy.shape[0])
+    centres = np.array([[j.x, j.y] for j in network.junctions])
+    nearest = cKDTree(centres).query(xy)[1]
+    rise = np.zeros(xy.shape[0])
+    for k in np.unique(nearest):
+        rows = nearest == k
+        rise[rows] = network.junctions[k].rise_m(*xy[rows].T)
+    return rise
+
+
 def _add_road(
-    mesh: Mesh, path: Path, half_drawn: float, color: tuple[float, float, float], lift: float
+    mesh: Mesh, network: RoadNetwork, path: Path, color: tuple[float, float, float], lift: float
 ) -> None:
+    half_drawn = network.half_width_m * 1.6
     thin = Path(*(v[::2] for v in (path.x, path.y, path.z, path.heading, path.curvature,
                                    path.grade)))  # fmt: skip
     s = np.arange(thin.x.size) * STEP_M * 2
@@ -126,10 +142,14 @@ def _add_road(
     columns = [(outer, lift - 0.5), (half_drawn + 1.6, lift), (-half_drawn - 1.6, lift),
                (-outer, lift - 0.5)]  # fmt: skip
     for (u_left, z_left), (u_right, z_right) in pairwise(columns):
+        left, right = _offset(thin, u_left, z_left), _offset(thin, u_right, z_right)
+        if path is not network.main:
+            for edge in (left, right):
+                edge[:, 2] += _rise(network, edge[:, :2])
         meshes.strip(
             mesh,
-            _offset(thin, u_left, z_left),
-            _offset(thin, u_right, z_right),
+            left,
+            right,
             np.full(s.size, u_left),
             np.full(s.size, u_right),
             s,
@@ -138,11 +158,12 @@ def _add_road(
         )
 
 
-def _add_disc(mesh: Mesh, x: float, y: float, z: float, radius: float) -> None:
+def _add_disc(mesh: Mesh, junction: Junction, lift: float) -> None:
     angles = np.linspace(0, 2 * math.pi, 17)
-    ring = np.column_stack([x + radius * np.cos(angles), y + radius * np.sin(angles),
-                            np.full(17, z)])  # fmt: skip
-    centre = np.tile([x, y, z], (16, 1))
+    x = junction.x + junction.radius_m * np.cos(angles)
+    y = junction.y + junction.radius_m * np.sin(angles)
+    ring = np.column_stack([x, y, junction.z + lift + junction.rise_m(x, y)])
+    centre = np.tile([junction.x, junction.y, junction.z + lift], (16, 1))
     corners = np.stack([centre, ring[:-1], ring[1:], centre], 1)
     uv = np.zeros((16, 4, 2))
     meshes.quads(mesh, corners, uv, np.tile([1.0, 1.0, 0.4], (16, 1)), Material.ROAD)

@@ -159,3 +159,23 @@ def test_the_camera_goes_where_its_path_says() -> None:
         goes = np.unwrap(np.arctan2(np.gradient(drive.path.y), np.gradient(drive.path.x)))
         off = drive.path.heading - goes
         assert np.abs(off - 2 * math.pi * np.round(off.mean() / 2 / math.pi))[3:-3].max() < 0.03
+
+
+def test_a_junction_on_a_hill_is_as_steep_as_the_road() -> None:
+    steep = 0
+    for seed in range(60):
+        network = roads.build_network(np.random.default_rng(seed))
+        main = network.main
+        for junction in network.junctions:
+            apart = np.hypot(main.x - junction.x, main.y - junction.y)
+            here = int(apart.argmin())
+            if apart[here] > 0.5:
+                continue  # where legs meet; junctions that are turned at are nearly level
+            around = np.arange(here - 6, here + 7)
+            rise_m = junction.rise_m(main.x[around], main.y[around])
+            # The road itself bends upward or downward a little within those six metres.
+            assert main.z[around] == pytest.approx(junction.z + rise_m, abs=0.15)
+            steep += abs(main.z[around[-1]] - main.z[around[0]]) > 0.3
+            far = junction.rise_m(np.array([junction.x + 40.0]), np.array([junction.y]))
+            assert far[0] == 0.0
+    assert steep > 10
