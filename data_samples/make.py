@@ -27,8 +27,9 @@ from onboard.trip import TripWriter
 
 TRIPS: Final = Path(__file__).resolve().parent / "trips"
 SEED: Final = 20161117
-ROAD_SEED: Final = 6638
-"""A suburb with a left and a right turn and two descents; training uses other seeds."""
+ROAD_SEED: Final = 8371
+"""A street with four turns, to the left and to the right, then 200 m down; training uses other
+seeds."""
 END_M: Final = 20.0
 """The synthetic road is left out of sight behind its last metres."""
 BOOT_ID: Final = "sample"
@@ -126,10 +127,10 @@ RENDERED: Final = Sample(
         coolant_start_c=88.0,
         limit_kmh=42.0,
         grade_percent=0.0,
-        # On the descent at the end the engine brakes in a low gear.
+        # On the descent the engine brakes in a low gear.
         stretches=(
-            Stretch(225.0, 600.0, limit_kmh=56.0, accel_mps2=1.4, brake_mps2=2.2),
-            Stretch(290.0, 435.0, shift_up_rpm=4300.0),
+            Stretch(409.0, 687.0, limit_kmh=52.0, accel_mps2=1.4, brake_mps2=2.2),
+            Stretch(459.0, 672.0, shift_up_rpm=4300.0),
         ),
         lateral_mps2=2.6,
         seed=SEED + 2,

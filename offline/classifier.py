@@ -122,7 +122,7 @@ class Classifier:
         ----------
         stacks : ndarray of uint8, shape (n, 96, 160, 5)
             See `offline.preprocessing`; levelled where the camera's mounting is known.
-        codes : ndarray of uint8, shape (n, 10), optional
+        codes : ndarray of uint8, shape (n, 12), optional
             The camera's motion, see `offline.motion`; not known where missing.
 
         Returns

@@ -24,19 +24,21 @@ from offline.rotation import STILL, Rotation, rotation
 from offline.uprights import NONE, Edges, passing, upright_edges
 
 CODES: Final = ("levelled", "heading_known", "heading", "curvature", "peak_curvature",
-                "slope_known", "near_grade", "far_grade", "grade_change",
-                "grade_known")  # fmt: skip
+                "slope_known", "near_grade", "far_grade", "grade_change", "grade_known",
+                "heading_behind", "curvature_behind")  # fmt: skip
 """One byte each a frame, all 0 where the mounting is not known. Where it is, the first says whether
-the field of view is known too, the shares (in 1/255) how much of the road was measured, the last
-how certain the grade is; signed ones are 128 for nothing."""
+the field of view is known too, the shares (in 1/255) how much of the road was measured,
+`grade_known` how certain the grade is; signed ones are 128 for nothing, and those of what lies
+behind 0 where it was not measured."""
 SIGNED: Final = {"heading": 1.0, "curvature": 1000.0, "near_grade": 8.0, "far_grade": 8.0,
-                 "grade_change": 16.0}  # fmt: skip
+                 "grade_change": 16.0, "heading_behind": 1.0,
+                 "curvature_behind": 1000.0}  # fmt: skip
 """Steps of a byte per degree, 1/m, percent."""
 FOV_UNKNOWN: Final = 128
 """First byte of a levelled frame whose camera's field of view nobody told; else 255."""
 PEAK_CODE: Final = 2000.0
 """Steps of a byte per 1/m."""
-MIRRORED: Final = ("heading", "curvature")
+MIRRORED: Final = ("heading", "curvature", "heading_behind", "curvature_behind")
 HILL_M: Final = 60.0
 VALLEY_M: Final = 150.0
 LEAST_APART_S: Final = 0.9 / STILLS_HZ
@@ -44,6 +46,11 @@ HELD: Final = 2400
 """Steps of a driving vehicle whose corners are kept until the mounting is known: 20 minutes, 12 MB
 as a rule."""
 CURVATURE_M: Final = 6.0
+BEHIND_M: Final = 15.0
+"""What lies behind tells what is under way where the recording ends, and of a turn what is left."""
+HERE_M: Final = 4.0
+LEAST_KNOWN: Final = 0.8
+"""Share of what lies behind that must have been measured."""
 LOST_M: Final = 20.0
 """A turn is filled in over no more than this."""
 NEARBY_M: Final = 100.0
@@ -297,6 +304,14 @@ def codes(
     values["heading"] = np.interp(end, s, heading) - heading
     bend = np.interp(s + LOOK_AHEAD_M, s, heading) - heading
     values["curvature"] = np.radians(bend) / LOOK_AHEAD_M
+    values["heading_behind"] = heading - np.interp(s - BEHIND_M, s, heading)
+    here = heading - np.interp(s - HERE_M, s, heading)
+    values["curvature_behind"] = np.radians(here) / HERE_M
+    # Before the first picture nothing was measured, and over a gap neither.
+    told = {
+        name: known_m - np.interp(s - length_m, s, known_m) >= LEAST_KNOWN * length_m
+        for name, length_m in (("heading_behind", BEHIND_M), ("curvature_behind", HERE_M))
+    }
     places = s[:, None] + np.arange(-3.0, HEADING_WINDOW_M - CURVATURE_M, 3.0)
     arcs = np.interp(places + CURVATURE_M, s, heading) - np.interp(places, s, heading)
     peak = np.radians(np.abs(arcs).max(axis=1)) / CURVATURE_M
@@ -323,5 +338,6 @@ def codes(
         elif name == "peak_curvature":
             columns.append(np.clip(PEAK_CODE * peak, 0.0, 255.0))
         else:
-            columns.append(np.clip(128.0 + SIGNED[name] * values[name], 1.0, 255.0))
+            column = np.clip(128.0 + SIGNED[name] * values[name], 1.0, 255.0)
+            columns.append(np.where(told[name], column, 0.0) if name in told else column)
     return np.round(np.stack(columns, axis=1)).astype(np.uint8)

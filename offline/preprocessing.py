@@ -37,9 +37,9 @@ MAX_OFF_S: Final = 0.6
 """A plane may be so much driving off its distance: stills of one a second still make stacks."""
 MAX_OFF_M: Final = 1.0
 """And so many metres more: a car that creeps has all its pictures in one place."""
-CODE_BYTES: Final = 10
+CODE_BYTES: Final = 12
 """Bytes that say how the camera moved (`offline.motion`); they travel beside the planes."""
-VERSION: Final = "grey-160x96-stack5-motion10-v8"
+VERSION: Final = "grey-160x96-stack5-motion12-v9"
 """Names this preprocessing in a model's card; a model made for another one is refused."""
 
 __all__ = [
@@ -111,7 +111,7 @@ def joined(stacks: Image, codes: NDArray[np.uint8] | None = None) -> Image:
     Parameters
     ----------
     stacks : ndarray of uint8, shape (n, 96, 160, 5)
-    codes : ndarray of uint8, shape (n, 10), optional
+    codes : ndarray of uint8, shape (n, 12), optional
         Zero, which is not known, where missing.
 
     Returns

@@ -4,8 +4,9 @@ Three things make a real network's mistakes worse than coin tosses: they follow 
 confusion, they last (the next frame shows almost the same picture), and the confidence does not
 always give them away. Each is modelled. A hidden uniform number decides, through the confusion
 matrix's row of the true class (for a slope, where that was measured, of the true grade), what is
-answered; it is drawn anew only after some metres, so that a burst of frames is wrong in the same
-way, while the share of every answer stays exactly the matrix's.
+answered. Some frames draw their own, the others share one that is drawn anew only after some
+metres: so a burst of frames is wrong in the same way, as often as measured, while the share of
+every answer stays exactly the matrix's.
 """
 
 from __future__ import annotations
@@ -22,6 +23,11 @@ from data_samples.simulator.drive import Drive
 from data_samples.simulator.road import STEP_M, Road
 from data_samples.simulator.sensors import START_NS
 from offline.scenelabels import SceneLabels
+from offline.training.persistence import Persistence
+
+STAND_IN_PERSISTENCE = Persistence(share=0.45, length_m=50.0)
+"""About as long as the released networks' mistakes about slopes last: 0.45 and 50 m of version
+0.12, 0.45 and 35 m of 0.13."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +60,8 @@ class NetworkModel:
     course_confusion : ndarray, shape (4, 4)
         The same for the course.
     slope_confidence, course_confidence : Confidence
-    burst_m : float
-        Mean length of road over which a mistake lasts.
+    slope_persistence, course_persistence : Persistence
+        How long mistakes last.
     fps : float
         Labelled frames a second.
     slope_threshold, course_threshold : float
@@ -74,7 +80,8 @@ class NetworkModel:
     course_confusion: NDArray[np.float64]
     slope_confidence: Confidence
     course_confidence: Confidence
-    burst_m: float = 60.0
+    slope_persistence: Persistence = STAND_IN_PERSISTENCE
+    course_persistence: Persistence = STAND_IN_PERSISTENCE
     fps: float = 2.0
     slope_threshold: float = 0.65
     course_threshold: float = 0.65
@@ -114,6 +121,8 @@ def network_of_card(folder: Path, *, fps: float = 2.0) -> NetworkModel:
         course,
         fit_confidence(counts["slope"], measured["slope"]["abstention"]),
         fit_confidence(counts["course"], measured["course"]["abstention"]),
+        slope_persistence=Persistence(**measured["slope"]["persistence"]),
+        course_persistence=Persistence(**measured["course"]["persistence"]),
         fps=fps,
         slope_threshold=heads["slope"]["undetermined_below"],
         course_threshold=heads["course"]["undetermined_below"],
@@ -166,10 +175,10 @@ def fit_confidence(counts: NDArray[np.float64], abstention: list[dict[str, float
     truth = np.random.default_rng(1).choice(len(counts), FIT_FRAMES, p=shares)
     confusion = counts / counts.sum(axis=1, keepdims=True)
     precision = np.diag(counts) / counts.sum(axis=0)
-    redraw = np.ones(FIT_FRAMES, dtype=bool)
+    each = np.arange(FIT_FRAMES)
 
     def misfit(confidence: Confidence) -> float:
-        p = answers(truth, confusion, redraw, confidence, np.random.default_rng(2))
+        p = answers(truth, confusion, each, confidence, np.random.default_rng(2))
         sure, right = p.max(axis=1), p.argmax(axis=1) == truth
         total = 0.0
         for row in abstention:
@@ -203,9 +212,6 @@ def label_drive(
     t_s = np.arange(n) / network.fps
     place = np.interp(t_s, drive.t_s, drive.distance_m)
     step = np.minimum((place / STEP_M).astype(np.int64), road.grade_percent.size - 1)
-    moved = np.diff(place, prepend=place[0])
-    redraw = rng.random(n) < 1.0 - np.exp(-moved / network.burst_m)
-    redraw[0] = True
     graded = None
     if network.grade_percent.size:
         here = road.grade_percent[step]
@@ -213,11 +219,13 @@ def label_drive(
             [np.interp(here, network.grade_percent, share) for share in network.slope_by_grade.T],
             axis=1,
         )
+    draw = draws(place, network.slope_persistence, rng)
     p_slope = answers(
-        road.slope[step], network.slope_confusion, redraw, network.slope_confidence, rng, graded
+        road.slope[step], network.slope_confusion, draw, network.slope_confidence, rng, graded
     )
+    draw = draws(place, network.course_persistence, rng)
     p_course = answers(
-        road.course[step], network.course_confusion, redraw, network.course_confidence, rng
+        road.course[step], network.course_confusion, draw, network.course_confidence, rng
     )
     return SceneLabels(
         t_mono_ns=start_ns + np.round(t_s * 1e9).astype(np.int64),
@@ -234,31 +242,46 @@ def label_drive(
     )
 
 
+def draws(
+    place_m: NDArray[np.float64], persistence: Persistence, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Which frames answer by the same draw: a number a frame, shape (n,).
+
+    Two frames of one place both answer by the lasting one with the measured share's chance.
+    """
+    n = place_m.size
+    moved = np.diff(place_m, prepend=place_m[0])
+    run = np.cumsum(rng.random(n) < -np.expm1(-moved / persistence.length_m))
+    own = rng.random(n) >= np.sqrt(persistence.share)
+    return np.where(own, n + np.arange(n), run)
+
+
 def answers(
     truth: NDArray[np.int64],
     confusion: NDArray[np.float64],
-    redraw: NDArray[np.bool_],
+    draw: NDArray[np.int64],
     how_sure: Confidence,
     rng: np.random.Generator,
     shares: NDArray[np.float64] | None = None,
 ) -> NDArray[np.float32]:
-    """Probabilities that a head gives, a row a frame; `redraw` tells where an answer begins.
+    """Probabilities that a head gives, a row a frame.
 
-    `shares` of each answer, a row a frame, go before those of the true class.
+    Frames with one number of `draw` answer alike. `shares` of each answer, a row a frame, go
+    before those of the true class.
     """
     shares = confusion[truth] if shares is None else shares
     n, classes = truth.size, confusion.shape[0]
-    run = np.cumsum(redraw) - 1
-    hidden = rng.random(run[-1] + 1)[run]
+    _, first, run = np.unique(draw, return_index=True, return_inverse=True)
+    hidden = rng.random(first.size)[run]
     answer = (hidden[:, None] > np.cumsum(shares, axis=1)).sum(axis=1)
     answer = np.minimum(answer, classes - 1)
     right = answer == truth
     # Of calibrated answers with confidence c a share c is right: where the confidence is drawn
     # from Beta(a, b), the right ones follow Beta(a + 1, b) and the wrong ones Beta(a, b + 1).
-    mean = np.asarray(how_sure.mean)[answer[redraw]]
+    mean = np.asarray(how_sure.mean)[answer[first]]
     a, b = how_sure.spread * mean, how_sure.spread * (1 - mean)
-    sure = rng.beta(a + 1.0, b, run[-1] + 1)[run]
-    unsure = rng.beta(a, b + 1.0, run[-1] + 1)[run]
+    sure = rng.beta(a + 1.0, b)[run]
+    unsure = rng.beta(a, b + 1.0)[run]
     confidence = np.where(right, sure, unsure)
     jitter = rng.normal(0.0, 0.3, n)
     odds = np.log(np.clip(confidence, 0.01, 0.995) / (1 - np.clip(confidence, 0.01, 0.995)))

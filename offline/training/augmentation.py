@@ -39,8 +39,8 @@ def augmenter(
     """A function that changes a batch.
 
     It takes pictures (float32 of 0..1, shape (n, rows, columns, 5)), bytes of motion (float32 of
-    0..1, shape (n, 10)), targets by head and reals by name, and returns the same four: `heading`
-    and `curvature` of a mirrored stack change sign, as they do among the bytes; `horizon` moves
+    0..1, shape (n, 12)), targets by head and reals by name, and returns the same four: `heading`
+    and `curvature` of a mirrored stack change sign, as `motion.MIRRORED` bytes do; `horizon` moves
     with the picture; of a stack that stands or whose mounting is not known, no motion is known.
     """
     permutations = mirror_permutations(settings, heads)

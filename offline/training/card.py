@@ -173,8 +173,23 @@ def _head(head: str, scores: Mapping[str, Any]) -> list[str]:
                  *(f"called {name}" for name in classes)], rows),
         f"Abstaining below a confidence of {curve}.",
         "",
+        *_persistence(scores),
         *_by_grade(scores),
     ]  # fmt: skip
+
+
+def _persistence(scores: Mapping[str, Any]) -> list[str]:
+    """How long mistakes last."""
+    held = scores.get("persistence")
+    if held is None:
+        return []
+    return [
+        f"How long mistakes last: those of two frames of one place correlate by {held['share']:g}, "
+        f"falling to 1/e within {held['length_m']:g} m; measured "
+        + ", ".join(f"{m['correlation']:.2f} at {m['metres']:.0f} m" for m in held["measured"])
+        + ".",
+        "",
+    ]
 
 
 def _by_grade(scores: Mapping[str, Any]) -> list[str]:

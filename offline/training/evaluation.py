@@ -16,6 +16,7 @@ from offline.classifier import Classifier
 from offline.errors import InputError
 from offline.training import calibration, sources, synth, tables
 from offline.training.framesets import FrameSet
+from offline.training.persistence import Persistence, persistence
 
 ABSTENTION_THRESHOLDS: Final = (0.0, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 GRADE_EDGES_PERCENT: Final = (-12.5, -8.0, -6.0, -4.5, -3.5, -2.5, -1.5, -0.5, 0.5, 1.5, 2.5, 3.5,
@@ -41,6 +42,8 @@ class HeadScores:
         Per group and true class: frames, answer by majority, right or not.
     by_grade : list of dict
         Of slopes whose true grade is known, per `from_percent` and `to_percent`: answers by class.
+    persistence : Persistence or None
+        How long mistakes last, where frames are of drives.
     """
 
     classes: tuple[str, ...]
@@ -54,6 +57,7 @@ class HeadScores:
     abstention: list[dict[str, float]]
     manoeuvres: list[dict[str, Any]]
     by_grade: list[dict[str, Any]] = field(default_factory=list)
+    persistence: Persistence | None = None
 
     @property
     def frames(self) -> int:
@@ -65,7 +69,7 @@ class HeadScores:
         def figure(value: float) -> float | None:
             return None if np.isnan(value) else round(float(value), 4)
 
-        return {
+        found = {
             "frames": self.frames,
             "classes": list(self.classes),
             "confusion": self.confusion.tolist(),
@@ -84,7 +88,12 @@ class HeadScores:
             "abstention": self.abstention,
             "manoeuvres": self.manoeuvres,
             "manoeuvres_right": sum(bool(m["right"]) for m in self.manoeuvres),
-        } | ({"by_grade": self.by_grade} if self.by_grade else {})
+        }
+        if self.by_grade:
+            found["by_grade"] = self.by_grade
+        if self.persistence is not None:
+            found["persistence"] = self.persistence.as_json()
+        return found
 
 
 def score_head(
@@ -154,14 +163,18 @@ def answers_by_grade(
     guess : ndarray of int64, shape (n,)
     """
     known = ~np.isnan(grade_percent)
-    # What is steeper than the steepest counts with it.
-    of_row = np.searchsorted(GRADE_EDGES_PERCENT[1:-1], grade_percent[known], side="right")
+    of_row = _grade_row(grade_percent[known])
     answers = np.zeros((len(GRADE_EDGES_PERCENT) - 1, classes), np.int64)
     np.add.at(answers, (of_row, guess[known]), 1)
     return [
         {"from_percent": low, "to_percent": high, "answers": row.tolist()}
         for (low, high), row in zip(pairwise(GRADE_EDGES_PERCENT), answers, strict=True)
     ]
+
+
+def _grade_row(grade_percent: NDArray[np.floating]) -> NDArray[np.int64]:
+    # What is steeper than the steepest counts with it.
+    return np.searchsorted(GRADE_EDGES_PERCENT[1:-1], grade_percent, side="right")
 
 
 def _by_manoeuvre(
@@ -261,14 +274,34 @@ def evaluate(
         groups = [group for frames in sets for group in frames.groups]
         if (truth >= 0).any():
             scores[name] = score_head(card.classes, truth, probabilities[name], groups)
+    strata: dict[str, NDArray[np.int64]] = {}
     if "slope" in scores and all("grade" in frames.reals for frames in sets):
-        grade = np.concatenate([frames.reals["grade"] for frames in sets])
+        grade = sources.GRADE_UNIT_PERCENT * np.concatenate([f.reals["grade"] for f in sets])
         guess = probabilities["slope"].argmax(axis=1)
-        by_grade = answers_by_grade(
-            sources.GRADE_UNIT_PERCENT * grade, guess, len(scores["slope"].classes)
-        )
+        by_grade = answers_by_grade(grade, guess, len(scores["slope"].classes))
         scores["slope"] = replace(scores["slope"], by_grade=by_grade)
+        strata["slope"] = np.where(np.isnan(grade), -1, _grade_row(grade))
+    for name, scored in scores.items():
+        lasts = _persistence(name, sets, probabilities[name], strata.get(name))
+        scores[name] = replace(scored, persistence=lasts)
     return scores, probabilities
+
+
+def _persistence(
+    head: str,
+    sets: Sequence[FrameSet],
+    probabilities: NDArray[np.float32],
+    stratum: NDArray[np.int64] | None,
+) -> Persistence | None:
+    """How long a head's mistakes last, where all frames are of drives."""
+    driven = [frames.driven_m for frames in sets if frames.driven_m is not None]
+    truth = np.concatenate([frames.labels(head) for frames in sets])
+    if len(driven) != len(sets) or (truth < 0).any():
+        return None
+    groups = [group for frames in sets for group in frames.groups]
+    wrong = probabilities.argmax(axis=1) != truth
+    expected = truth if stratum is None else stratum * (int(truth.max()) + 1) + truth
+    return persistence(wrong, expected, groups, np.concatenate(driven))
 
 
 def six_class_scores(

@@ -27,7 +27,7 @@ class FrameSet:
         Probability of each class by head; rows of an unlabelled frame are zero.
     weights : dict of str to ndarray of float32, shape (n,)
         Trust in a head's label, 0 where it has none.
-    codes : ndarray of uint8, shape (n, 10), optional
+    codes : ndarray of uint8, shape (n, 12), optional
         The camera's motion (`offline.motion`), all zero where it is not known. Planes of a known
         mounting are levelled.
     reals : dict of str to ndarray of float32, shape (n,)
@@ -36,6 +36,8 @@ class FrameSet:
         Manoeuvre, road or sequence a frame belongs to.
     names : list of str
         How to find a frame again: file or time.
+    driven_m : ndarray, shape (n,), optional
+        Distance along the frame's group, where it is a drive.
     """
 
     name: str
@@ -47,6 +49,7 @@ class FrameSet:
     reals: dict[str, NDArray[np.float32]] = field(default_factory=dict)
     groups: list[str] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
+    driven_m: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return int(self.stacks.shape[0])
@@ -61,7 +64,7 @@ class FrameSet:
         return np.ascontiguousarray(np.moveaxis(self.planes[chosen], 1, -1))
 
     def motion(self, index: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """Bytes of motion of the frames at `index`, shape (n, 10)."""
+        """Bytes of motion of the frames at `index`, shape (n, 12)."""
         if self.codes is None:
             return np.zeros((index.size, preprocessing.CODE_BYTES), np.uint8)
         return self.codes[index]
@@ -95,6 +98,7 @@ class FrameSet:
             {name: values[index] for name, values in self.reals.items()},
             [self.groups[i] for i in index] if self.groups else [],
             [self.names[i] for i in index] if self.names else [],
+            None if self.driven_m is None else self.driven_m[index],
         )
 
 

@@ -128,6 +128,7 @@ def read_synth(
             },
             groups=groups,
             names=names,
+            driven_m=np.concatenate([synth.driven_m(f.speed_mps) for _, f in held])[row],
         )
     ]
 

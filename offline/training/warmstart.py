@@ -152,7 +152,7 @@ def take_over(
     classes_of_head : mapping of str to sequence of str
         Of the network; a head that the released model does not have, or with other classes,
         begins anew.
-    stacks, codes : tensor of float32, shapes (n, rows, columns, 5) and (n, 10)
+    stacks, codes : tensor of float32, shapes (n, rows, columns, 5) and (n, 12)
         Training frames as the network takes them, some hundred: normalizations are set by their
         spread.
 

@@ -12,6 +12,7 @@ from data_samples.simulator.drive import STEP_S, drive
 from data_samples.simulator.driver import Driver, driver_of_harshness, mood_along
 from data_samples.simulator.labels import (
     MEASURED_ON,
+    STAND_IN_PERSISTENCE,
     answers,
     label_drive,
     network_of_accuracy,
@@ -24,6 +25,7 @@ from data_samples.simulator.vehicle import CAR
 from offline.policy import load_policy
 from offline.roadscene import COURSES, SLOPES
 from offline.training import paths
+from offline.training.persistence import persistence
 from offline.verdicts import EventKind
 
 
@@ -123,8 +125,14 @@ def test_the_stand_in_network_has_its_accuracy_and_its_bursts():
     truth = road.slope[np.minimum((place / STEP_M).astype(int), road.slope.size - 1)]
     right = labels.p_slope.argmax(axis=1) == truth
     assert right.mean() == pytest.approx(0.8, abs=0.05)
-    wrong_after_wrong = (~right[1:])[~right[:-1]].mean()
-    assert wrong_after_wrong > 0.6
+    # Its mistakes last as long as it was told, by the measure that the card is made with.
+    found = persistence(~right, truth, ["road"] * right.size, place)
+    assert found is not None
+    expected = STAND_IN_PERSISTENCE
+    assert found.share == pytest.approx(expected.share, abs=0.15)
+    for at in found.measured:
+        alike = expected.share * np.exp(-at["metres"] / expected.length_m)
+        assert at["correlation"] == pytest.approx(alike, abs=0.1)
     np.testing.assert_allclose(labels.p_slope.sum(axis=1), 1.0, atol=1e-5)
 
 
@@ -169,7 +177,7 @@ def test_the_released_network_is_as_sure_as_its_card_says(head: str):
         if head == "slope"
         else (network.course_confusion, network.course_confidence)
     )
-    p = answers(truth, confusion, np.ones(truth.size, bool), sure, rng)
+    p = answers(truth, confusion, np.arange(truth.size), sure, rng)
     for row in card["abstention"]:
         if row["answered"] < 0.2:
             continue

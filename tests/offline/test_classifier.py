@@ -44,19 +44,36 @@ def test_probabilities_of_every_head_sum_to_one(model: Path) -> None:
     classifier.require_road_scene()
 
 
-def test_what_was_felt_of_a_turn_counts(model: Path) -> None:
+def felt_bytes(**felt: int) -> np.ndarray:
+    """Bytes of a levelled frame on a straight level road, but for what was felt."""
+    plain = {"levelled": 255, "heading_known": 255, "heading": 128, "curvature": 128,
+             "peak_curvature": 0, "slope_known": 255, "near_grade": 128, "far_grade": 128,
+             "grade_change": 128, "grade_known": 180, "heading_behind": 128,
+             "curvature_behind": 128}  # fmt: skip
+    assert set(felt) <= set(plain)
+    return np.array([(plain | felt)[name] for name in motion.CODES], np.uint8)
+
+
+@pytest.mark.parametrize("where", ["it begins"])
+def test_what_was_felt_of_a_turn_counts(model: Path, where: str) -> None:
     grey = np.full((2, 96, 160, 5), 110, np.uint8)
     codes = np.zeros((2, CODE_BYTES), np.uint8)
-    for row, heading_deg in enumerate((85, -85)):
-        felt = {"levelled": 255, "heading_known": 255, "heading": 128 + heading_deg,
-                "curvature": 128 + heading_deg, "peak_curvature": 210, "slope_known": 255,
-                "near_grade": 128, "far_grade": 128, "grade_change": 128,
-                "grade_known": 180}  # fmt: skip
-        codes[row] = [felt[name] for name in motion.CODES]
+    for row, turned in enumerate((85, -85)):
+        if where == "it begins":
+            codes[row] = felt_bytes(
+                heading=128 + turned, curvature=128 + turned, peak_curvature=210
+            )
+        else:
+            codes[row] = felt_bytes(
+                heading_known=0, heading_behind=128 + turned // 2,
+                curvature_behind=128 + turned, peak_curvature=100,
+            )  # fmt: skip
     p = Classifier(model).predict(grey, codes)["course"]
     left, right = roadscene.COURSES.index("left_turn"), roadscene.COURSES.index("right_turn")
-    assert p[0, left] > 0.5 > p[0, right]
-    assert p[1, right] > 0.5 > p[1, left]
+    assert p[0, left] > p[0, right]
+    assert p[1, right] > p[1, left]
+    if where == "it begins":
+        assert min(p[0, left], p[1, right]) > 0.5
 
 
 def test_temperature_divides_the_logits(model: Path) -> None:

@@ -172,7 +172,7 @@ def test_a_model_that_does_not_fit_is_refused_as_a_start(
         shutil.copytree(project / "surface", folder, dirs_exist_ok=True)
     if change == ("", ""):
         described = folder / "model.json"
-        described.write_text(described.read_text().replace("motion10", "motion99"))
+        described.write_text(described.read_text().replace("motion12", "motion99"))
     config = _written(tmp_path / "run.toml", CONFIG.replace(*(change or ("", ""))), project)
     command = [sys.executable, "-m", "offline.cli", "train", str(config), "--start-from"]
     done = subprocess.run([*command, str(folder)], capture_output=True, text=True, check=False)
