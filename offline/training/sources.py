@@ -38,6 +38,8 @@ mean curvature ahead / (1/30 m), row of the true horizon / 0.2 half heights belo
 slope is where the road points against the horizon, a turn the heading over a distance: each is
 learnt sooner when its parts are."""
 HORIZON_UNIT: Final = 0.2
+ENDED_DRAWN: Final = 4
+"""Training draws a frame before an end so many times as often as another: they are few."""
 GRADE_SOFTNESS_PERCENT: Final = 0.4
 HEADING_SOFTNESS_DEG: Final = 1.5
 CURVATURE_SOFTNESS_PER_M: Final = 0.0012
@@ -95,7 +97,7 @@ def read_synth(
         whole = np.arange(f.planes.shape[0])
         parts = [(whole, f.stack_indices, f.codes, "")] * (ended != "only")
         parts += [(f.ends.frame, f.ended_stack_indices, f.ends.codes, ", ends")] * (
-            ended != "left out"
+            ENDED_DRAWN if ended == "also" else ended == "only"
         )
         for frame, stack, code, how in parts:
             rows.append(frame + start)

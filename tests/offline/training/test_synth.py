@@ -120,7 +120,7 @@ def test_frames_before_an_end_are_seen_without_what_follows(rendered: Path) -> N
     (only,) = sources.read_synth(rendered, HEADS, "train", ended="only")
     (also,) = sources.read_synth(rendered, HEADS, "train", ended="also")
     assert len(only) == road.ends.frame.size
-    assert len(also) == len(only) + road.planes.shape[0]
+    assert len(also) == sources.ENDED_DRAWN * len(only) + road.planes.shape[0]
     assert np.array_equal(only.stacks, stacks)
     assert np.array_equal(only.codes, road.ends.codes)
     assert only.names[0].endswith(", ends")
