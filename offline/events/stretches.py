@@ -70,7 +70,7 @@ def stretches(
     for run in merged:
         if run.measured < least:
             continue
-        if found and _may_be_one(found[-1], run, known, merge_points):
+        if found and _may_be_one(found[-1], run, known, stay, merge_points):
             before = found[-1]
             found[-1] = Stretch(before.first, run.last, before.measured + run.measured)
         else:
@@ -79,11 +79,17 @@ def stretches(
 
 
 def _may_be_one(
-    before: Stretch, after: Stretch, known: NDArray[np.bool_], merge_points: float
+    before: Stretch,
+    after: Stretch,
+    known: NDArray[np.bool_],
+    stay: NDArray[np.bool_],
+    merge_points: float,
 ) -> bool:
     """Whether only gaps, and pauses short enough to merge, lie between two stretches."""
-    between = known[before.last + 1 : after.first]
-    if between.all():
+    between = slice(before.last + 1, after.first)
+    if known[between].all():
         return False
-    pauses = np.diff(np.flatnonzero(np.concatenate([[True], ~between, [True]]))) - 1
+    # Where the condition holds on is no pause, even if the limit itself is not passed there.
+    pausing = known[between] & ~stay[between]
+    pauses = np.diff(np.flatnonzero(np.concatenate([[True], ~pausing, [True]]))) - 1
     return bool(pauses.max() <= merge_points)

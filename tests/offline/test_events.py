@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from offline.events import detect
@@ -196,6 +196,7 @@ def test_a_gap_never_creates_an_event(start: float, length: float, seed: int):
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 2), st.booleans()), min_size=1, max_size=60))
+@example([(1, True), (2, True), (0, True), (1, True), (1, False), (1, True), (2, True)])
 def test_missing_points_never_add_a_stretch(points: list[tuple[int, bool]]):
     level = np.array([p[0] for p in points])
     known = np.array([p[1] for p in points])
