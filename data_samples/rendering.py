@@ -45,8 +45,12 @@ def network_of(seed: int) -> RoadNetwork:
 
 def driven_path(network: RoadNetwork) -> RoadPath:
     """What the camera follows: the middle of the right-hand lane."""
+    return _lane(network)[0]
+
+
+def _lane(network: RoadNetwork) -> tuple[RoadPath, Array]:
     lane_m = np.full(network.line.x.size, -0.5 * network.half_width_m)
-    return beside(network.line, lane_m)[0]
+    return beside(network.line, lane_m)
 
 
 def render_video(
@@ -107,7 +111,7 @@ def _coloured(
 
 def _drive(network: RoadNetwork, t_s: Array, s_m: Array, seed: int) -> Drive:
     """Where the camera is and looks, with a car's squat and roughness."""
-    path = driven_path(network)
+    path, places_m = _lane(network)
     rng = np.random.default_rng([seed, 2])
     speed = np.gradient(s_m, t_s)
     rear_m = s_m - REAR_AXLE_M
@@ -131,7 +135,7 @@ def _drive(network: RoadNetwork, t_s: Array, s_m: Array, seed: int) -> Drive:
         t_s=t_s,
         s_m=s_m,
         speed_mps=speed,
-        line_m=s_m,
+        line_m=path.at(s_m, places_m),
         lane_m=-0.5 * network.half_width_m,
         eye=eye,
         rotation=camera_axes(heading, pitch, roll),

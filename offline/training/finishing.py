@@ -101,7 +101,8 @@ def write_release(
             f"{trained} frames."
         ],
         "heads": {head: list(classes) for head, classes in config.heads.items()},
-        "training_frames": {frames.name: len(frames) for frames in data.train},
+        # Frames before an end are held several times.
+        "training_frames": {frames.name: len(set(frames.names)) for frames in data.train},
         "validation_frames": {frames.name: len(frames) for frames in data.validation},
         "stages": [stage.model_dump() for stage in config.stages],
         "single_frame": config.single_frame,

@@ -1,7 +1,7 @@
 """Road networks drawn at random: a road, the line that is driven along it, side roads.
 
 Where a vehicle turns at a junction its line is not the road's: it swings out, cuts the corner and
-unwinds over a longer way than it turned in. Labels come from the line.
+unwinds over a longer way than it turned in. Vehicles keep beside the line, in their lane.
 """
 
 from __future__ import annotations

@@ -110,6 +110,7 @@ def read_synth(
     def along(name: str) -> NDArray[np.float64]:
         return np.concatenate([getattr(f, name) for _, f in held])[row]
 
+    along_drive = np.concatenate([synth.driven_m(f.speed_mps) for _, f in held])
     grade, heading = along("grade_percent"), along("heading_change_deg")
     curvature, horizon = along("curvature_per_m"), along("horizon")
     course = np.concatenate([np.asarray(f.course) for _, f in held])[row].tolist()
@@ -130,7 +131,8 @@ def read_synth(
             },
             groups=groups,
             names=names,
-            driven_m=np.concatenate([synth.driven_m(f.speed_mps) for _, f in held])[row],
+            # What is seen twice is no drive.
+            driven_m=along_drive[row] if ended == "left out" else None,
         )
     ]
 

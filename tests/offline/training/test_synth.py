@@ -124,6 +124,12 @@ def test_frames_before_an_end_are_seen_without_what_follows(rendered: Path) -> N
     assert np.array_equal(only.stacks, stacks)
     assert np.array_equal(only.codes, road.ends.codes)
     assert only.names[0].endswith(", ends")
+    # Only frames that are held once lie along a drive.
+    assert only.driven_m is None
+    assert also.driven_m is None
+    (frames,) = sources.read_synth(rendered, HEADS, "train")
+    assert frames.driven_m is not None
+    assert np.array_equal(frames.driven_m, synth.driven_m(road.speed_mps))
     # The label is the road's, whatever was recorded of it.
     whole = also.targets["course"][: road.planes.shape[0]]
     assert np.array_equal(only.targets["course"], whole[road.ends.frame])
