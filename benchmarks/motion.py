@@ -32,9 +32,8 @@ def truth_of(seed: int, road: int, fov_deg: float) -> tuple[float, float]:
 def measure(folder: Path, count: int, *, told: bool) -> dict[str, float]:
     """Survey `count` roads of a synthetic set, told the camera's field of view or not."""
     from offline import motion
-    from offline.corners import track
     from offline.roadpitch import Standing
-    from offline.rotation import STILL, rotation
+    from offline.rotation import STILL
     from offline.training import synth
     from offline.uprights import NONE
 
@@ -49,9 +48,13 @@ def measure(folder: Path, count: int, *, told: bool) -> dict[str, float]:
     for number, file in roads:
         road = synth.read_road(file)
         right, down = truth_of(seed, number, road.horizontal_fov_deg)
-        drive = motion.Drive(road.planes, road.t_s, synth.driven_m(road.speed_mps))
+        driven_m = synth.driven_m(road.speed_mps)
         began = time.process_time()
-        mounting, (codes,) = motion.survey_recorded([drive], road.told_fov_deg if told else None)
+        survey = motion.Survey(road.told_fov_deg if told else None)
+        for picture, t_s, at_m in zip(road.planes, road.t_s, driven_m, strict=True):
+            survey.add(picture, float(t_s), float(at_m))
+        surveyed = survey.finish()
+        mounting, codes = surveyed.mounting, surveyed.codes
         cpu_s += time.process_time() - began
         pictures += road.t_s.size
         straight.append((right, down))
@@ -60,27 +63,26 @@ def measure(folder: Path, count: int, *, told: bool) -> dict[str, float]:
             continue
         off.append((mounting.right_px - right, mounting.down_px - down))
         rises = np.diff(road.camera_pitch_deg)
-        turns = []
-        for k, apart_m in enumerate(np.diff(drive.driven_m).tolist()):
-            tracked = track(road.planes[k], road.planes[k + 1], apart_m)
-            turn = None if tracked is None else rotation(tracked, mounting)
-            if road.speed_mps[k] > 1.0:
-                pitch.append((rises[k], np.nan if turn is None else turn.pitch_deg))
-            # Such a roll tells nothing.
-            blind = None if turn is None else replace(turn, roll_sd_deg=1e3)
-            turns.append(blind if apart_m > 0.0 else STILL)
+        measured = [None if turn is None else turn.pitch_deg for turn in survey.turns]
+        moving = road.speed_mps[:-1] > 1.0
+        pitch.append(np.stack([rises, np.asarray(measured, float)], axis=1)[moving])
+        # Such a roll tells nothing.
+        turns = [
+            turn if turn is STILL or turn is None else replace(turn, roll_sd_deg=1e3)
+            for turn in survey.turns
+        ]
         nothing = Standing([NONE] * road.t_s.size, mounting, 0.0)
-        known = codes[:, column["heading_known"]] > 200
+        known = codes[:, column["heading_known"]] > 128
         yaw_known.append(known.mean())
         seen = (codes[:, column["heading"]].astype(float) - 128.0) / motion.SIGNED["heading"]
         heading.append(np.stack([road.heading_change_deg[known], seen[known]], axis=1))
         for kept, found in (
             (grade, codes),
-            (summed, motion.codes(road.t_s, drive.driven_m, turns, nothing)),
+            (summed, motion.codes(road.t_s, driven_m, turns, nothing)),
         ):
             near = found[:, column["near_grade"]].astype(float) - 128.0
             kept.append(np.stack([road.grade_percent, near / motion.SIGNED["near_grade"]], axis=1))
-    errors, true_px, steps = np.asarray(off), np.asarray(straight), np.asarray(pitch)
+    errors, true_px, steps = np.asarray(off), np.asarray(straight), np.concatenate(pitch)
     ahead, slopes, alone = (np.concatenate(each) for each in (heading, grade, summed))
     held = ~np.isnan(errors[:, 0])
     measured = ~np.isnan(steps[:, 1])

@@ -36,11 +36,12 @@ SCALES_PX: Final = (8.0, 4.0, 2.0, 1.0, 0.6, 0.4, 0.4, 0.4)
 weights): other vehicles and mistracked corners drop out."""
 
 REAR_AXLE_M: Final = 1.7
-"""Of a car, behind its camera. Only the rear axle does not slide sideways: in a bend the camera
-moves towards the inside of where it looks."""
+"""Of a car, behind its camera. Only the rear axle does not slide sideways: the vehicle heads where
+the road leads there, and in a bend the camera moves towards the inside of where it looks."""
 MOST_SLIP: Final = 0.35
 """Tangent of the angle."""
 
+Array = NDArray[np.float64]
 Places = NDArray[np.float64]
 
 
@@ -60,11 +61,26 @@ class Tracked:
     after: Places
     driven_m: float
 
-    def slip(self, yaw_rad: float) -> float:
+    @property
+    def moved_px(self) -> Array:
+        """How far each corner moved, shape (n,)."""
+        return np.asarray(np.linalg.norm(self.after - self.before, axis=1))
+
+    def only(self, kept: NDArray[np.bool_]) -> Tracked | None:
+        """Some of the corners; None for fewer than `FEWEST`."""
+        if np.count_nonzero(kept) < FEWEST:
+            return None
+        return Tracked(self.before[kept], self.after[kept], self.driven_m)
+
+    def slip(self, yaw_rad: float | Array) -> Array:
         """How far right of the camera's heading it moved, as a tangent, while it turned left."""
-        if self.driven_m <= 0.0:
-            return 0.0
-        return float(np.clip(-REAR_AXLE_M * yaw_rad / self.driven_m, -MOST_SLIP, MOST_SLIP))
+        return slip(self.driven_m, yaw_rad)
+
+
+def slip(driven_m: float | Array, yaw_rad: float | Array) -> Array:
+    """`Tracked.slip` of many pairs of pictures, or of many turns; 0 where nothing was driven."""
+    moved_m = np.where(np.asarray(driven_m) > 0.0, driven_m, np.inf)
+    return np.clip(-REAR_AXLE_M * np.asarray(yaw_rad) / moved_m, -MOST_SLIP, MOST_SLIP)
 
 
 def focal_px(fov_deg: float = STANDARD_FOV_DEG) -> float:

@@ -7,6 +7,7 @@ and falls: the yaw gives the heading's change, the pitch and what knows gravity 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -15,21 +16,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offline import mounting as mountings
-from offline.corners import Tracked, track
+from offline.corners import REAR_AXLE_M, Tracked, track
 from offline.mounting import Mounting
 from offline.preprocessing import STILLS_HZ, Image, recorded_phases
+from offline.roadheading import RoadHeading
 from offline.roadpitch import GRADE_SD_DEG, LASTING, STANDING_M, Standing, road_pitch
 from offline.roadscene import HEADING_WINDOW_M, LOOK_AHEAD_M
 from offline.rotation import STILL, Rotation, rotation
 from offline.uprights import NONE, Edges, passing, upright_edges
+from offline.windscreen import Windscreen
 
 CODES: Final = ("levelled", "heading_known", "heading", "curvature", "peak_curvature",
                 "slope_known", "near_grade", "far_grade", "grade_change", "grade_known",
                 "heading_behind", "curvature_behind")  # fmt: skip
 """One byte each a frame, all 0 where the mounting is not known. Where it is, the first says whether
-the field of view is known too, the shares (in 1/255) how much of the road was measured,
-`grade_known` how certain the grade is; signed ones are 128 for nothing, and those of what lies
-behind 0 where it was not measured."""
+the field of view is known too, the shares (in 1/255) how much of the road was measured
+(`heading_known`: and how surely), `grade_known` how certain the grade is; signed ones are 128 for
+nothing, and those of what lies behind 0 where it was not measured."""
 SIGNED: Final = {"heading": 1.0, "curvature": 1000.0, "near_grade": 8.0, "far_grade": 8.0,
                  "grade_change": 16.0, "heading_behind": 1.0,
                  "curvature_behind": 1000.0}  # fmt: skip
@@ -51,8 +54,6 @@ BEHIND_M: Final = 15.0
 HERE_M: Final = 4.0
 LEAST_KNOWN: Final = 0.8
 """Share of what lies behind that must have been measured."""
-LOST_M: Final = 20.0
-"""A turn is filled in over no more than this."""
 NEARBY_M: Final = 100.0
 
 Array = NDArray[np.float64]
@@ -85,11 +86,20 @@ class Survey:
         Horizontal field of view of the camera's planes, where it is known.
     alone : bool
         False for one of several surveys that `settle` together.
+    windscreen : Windscreen, optional
+        That of surveys with the same camera, where there are several.
     """
 
-    def __init__(self, fov_deg: float | None = None, *, alone: bool = True) -> None:
+    def __init__(
+        self,
+        fov_deg: float | None = None,
+        *,
+        alone: bool = True,
+        windscreen: Windscreen | None = None,
+    ) -> None:
         self._fov_deg, self._alone = fov_deg, alone
         self._mounting: Mounting | None = None
+        self._windscreen = windscreen or Windscreen()
         self._sought = False
         self._step_of: list[int] = []
         self._t_s: list[float] = []
@@ -116,7 +126,7 @@ class Survey:
             elif t_s - self._t_s[-1] <= mountings.MAX_APART_S:
                 step = track(self._last, plane, apart_m)
             if isinstance(step, Tracked) and self._mounting is not None:
-                step = rotation(step, self._mounting)
+                step = self._turn(step, self._mounting)
             self._waiting += isinstance(step, Tracked)
             self._steps.append(step)
         self._t_s.append(t_s)
@@ -134,7 +144,7 @@ class Survey:
         if self._mounting is None or not self._t_s:
             return Motion(None, np.zeros((len(self._step_of), len(CODES)), np.uint8))
         standing = self._standing(self._mounting)
-        found = codes(np.asarray(self._t_s), np.asarray(self._driven_m), self._turns, standing)
+        found = codes(np.asarray(self._t_s), np.asarray(self._driven_m), self.turns, standing)
         if self._fov_deg is None:
             found[:, CODES.index("levelled")] = FOV_UNKNOWN
         return Motion(self._mounting, found[np.asarray(self._step_of)])
@@ -145,7 +155,7 @@ class Survey:
         Returns
         -------
         ndarray of uint8, shape (last + 1, len(CODES))
-            With the mounting of the whole recording.
+            With the mounting and the windscreen of the whole recording.
         """
         if not self._sought:
             settle([self], self._fov_deg)
@@ -158,7 +168,8 @@ class Survey:
         return rest.finish().codes
 
     @property
-    def _turns(self) -> list[Rotation | None]:
+    def turns(self) -> list[Rotation | None]:
+        """From each picture to the next one; None where it was not measured, or not yet."""
         return [None if isinstance(step, Tracked) else step for step in self._steps]
 
     def _standing(self, mounting: Mounting) -> Standing:
@@ -173,6 +184,27 @@ class Survey:
         pairs = mountings.useful_pairs(np.asarray(self._t_s), np.asarray(self._driven_m))
         steps = [self._steps[first] for first in pairs[:, 0].tolist()]
         return [step for step in steps if isinstance(step, Tracked)]
+
+    def watch(self, mounting: Mounting) -> None:
+        """Learn from what waited what stays on the windscreen."""
+        for step in self._steps:
+            if isinstance(step, Tracked):
+                self._turn(step, mounting)
+
+    def clear(self) -> None:
+        """Leave out corners on the windscreen of what waited."""
+        self._steps = [
+            self._windscreen.cleared(step) if isinstance(step, Tracked) else step
+            for step in self._steps
+        ]
+
+    def _turn(self, step: Tracked, mounting: Mounting) -> Rotation | None:
+        """Turn between two pictures by what is not on the windscreen."""
+        cleared = self._windscreen.cleared(step)
+        turn = None if cleared is None else rotation(cleared, mounting)
+        if turn is not None:
+            self._windscreen.watch(step, mounting.focal_px * np.radians(turn.yaw_deg))
+        return turn
 
     def turned(self, mounting: Mounting | None) -> list[Rotation | None]:
         """Turns between pictures as a mounting tells them."""
@@ -199,24 +231,39 @@ class Survey:
 
 def settle(surveys: Sequence[Survey], fov_deg: float | None) -> Mounting | None:
     """Find the mounting of one camera from surveys with it, and have them go on with it."""
-    useful = [each.useful() for each in surveys]
-    tracks = [pair for pairs in useful for pair in pairs]
-    if len(tracks) > mountings.MAX_PAIRS:
-        spread = np.linspace(0, len(tracks) - 1, mountings.MAX_PAIRS).astype(np.int64)
-        tracks = [tracks[k] for k in spread]
-    mounting = mountings.mounting_of(tracks, fov_deg)
+    mounting = _mounting_of(surveys, fov_deg)
+    if mounting is None:
+        # Behind a dirty windscreen most corners stay. Those that move show the mounting roughly,
+        # enough to learn in bends what the dirt is.
+        mounting = _mounting_of(surveys, fov_deg, mountings.MIN_FLOW_PX)
+    if mounting is not None:
+        for each in surveys:
+            each.watch(mounting)
+        for each in surveys:
+            each.clear()
+        mounting = _mounting_of(surveys, fov_deg)
     if mounting is not None:
         # A short stretch hardly tells: its estimate is drawn to none.
         told = [
-            (each.lower_px(mounting), len(pairs))
-            for each, pairs in zip(surveys, useful, strict=True)
-            if pairs
+            (each.lower_px(mounting), len(pairs)) for each in surveys if (pairs := each.useful())
         ]
         lower = float(np.average([px for px, _ in told], weights=[count for _, count in told]))
         mounting = replace(mounting, down_px=mounting.down_px + lower)
     for each in surveys:
         each.settle(mounting)
     return mounting
+
+
+def _mounting_of(
+    surveys: Sequence[Survey], fov_deg: float | None, least_px: float = 0.0
+) -> Mounting | None:
+    """The mounting by corners that move by `least_px` or more."""
+    pairs = [pair for each in surveys for pair in each.useful()]
+    tracks = [moving for pair in pairs if (moving := pair.only(pair.moved_px >= least_px))]
+    if len(tracks) > mountings.MAX_PAIRS:
+        spread = np.linspace(0, len(tracks) - 1, mountings.MAX_PAIRS).astype(np.int64)
+        tracks = [tracks[k] for k in spread]
+    return mountings.mounting_of(tracks, fov_deg)
 
 
 @dataclass(frozen=True)
@@ -253,10 +300,12 @@ def survey_recorded(
     tuple of Mounting or None and list of ndarray of uint8, shape (n, len(CODES))
         One array a drive; all zero without a mounting.
     """
+    # The phases of a recording show the same moments; one alone is what a trip would have had.
+    windscreens: dict[int, Windscreen] = defaultdict(Windscreen)
     parts = [
-        (k, rows, Survey(fov_deg, alone=False))
+        (k, rows, Survey(fov_deg, alone=False, windscreen=windscreens[phase]))
         for k, drive in enumerate(drives)
-        for rows in recorded_phases(drive.t_s)
+        for phase, rows in enumerate(recorded_phases(drive.t_s))
     ]
     for k, rows, survey in parts:
         for row in rows.tolist():
@@ -287,33 +336,22 @@ def codes(
     ndarray of uint8, shape (n, len(CODES))
     """
     s = np.asarray(driven_m, np.float64)
-    apart = np.diff(s)
-    known = np.array([step is not None for step in steps], np.bool_)
-    yaw = np.array([step.yaw_deg if step is not None else 0.0 for step in steps])
-    # Where a turn was lost the road goes on as measured before and after.
-    bent = np.flatnonzero(known & (apart >= mountings.APART_M[0]))
-    if bent.size:
-        lost = np.flatnonzero(~known)
-        bend = np.interp(s[lost] + apart[lost] / 2.0, s[bent] + apart[bent] / 2.0,
-                         yaw[bent] / apart[bent], left=0.0, right=0.0)  # fmt: skip
-        yaw[lost] = bend * np.minimum(apart[lost], LOST_M)
-    heading = np.concatenate([[0.0], np.cumsum(yaw)])
-    known_m = np.concatenate([[0.0], np.cumsum(apart * known)])
+    heading = RoadHeading(s, steps)
     end = s + HEADING_WINDOW_M
     values: dict[str, Array] = {}
-    values["heading"] = np.interp(end, s, heading) - heading
-    bend = np.interp(s + LOOK_AHEAD_M, s, heading) - heading
+    values["heading"] = heading.change_deg(s, end)
+    bend = heading.change_deg(s, s + LOOK_AHEAD_M)
     values["curvature"] = np.radians(bend) / LOOK_AHEAD_M
-    values["heading_behind"] = heading - np.interp(s - BEHIND_M, s, heading)
-    here = heading - np.interp(s - HERE_M, s, heading)
-    values["curvature_behind"] = np.radians(here) / HERE_M
+    values["heading_behind"] = heading.change_deg(s - BEHIND_M, s)
+    values["curvature_behind"] = np.radians(heading.change_deg(s - HERE_M, s)) / HERE_M
     # Before the first picture nothing was measured, and over a gap neither.
     told = {
-        name: known_m - np.interp(s - length_m, s, known_m) >= LEAST_KNOWN * length_m
+        name: heading.measured_m(np.minimum(s, s[-1] - REAR_AXLE_M) - length_m, s)
+        >= LEAST_KNOWN * length_m
         for name, length_m in (("heading_behind", BEHIND_M), ("curvature_behind", HERE_M))
     }
     places = s[:, None] + np.arange(-3.0, HEADING_WINDOW_M - CURVATURE_M, 3.0)
-    arcs = np.interp(places + CURVATURE_M, s, heading) - np.interp(places, s, heading)
+    arcs = heading.change_deg(places, places + CURVATURE_M)
     peak = np.radians(np.abs(arcs).max(axis=1)) / CURVATURE_M
     roads = {
         name: road_pitch(t_s, s, steps, length_m, standing)
@@ -327,9 +365,8 @@ def codes(
     shares = {
         "grade_known": GRADE_SD_DEG**2 / (GRADE_SD_DEG**2 + variance),
         "levelled": np.ones(s.size),
-        "heading_known": (np.interp(end, s, known_m) - known_m) / HEADING_WINDOW_M,
-        "slope_known": (np.interp(s + NEARBY_M, s, known_m) - np.interp(s - NEARBY_M, s, known_m))
-        / (2.0 * NEARBY_M),
+        "heading_known": heading.sure_m(s, end) / HEADING_WINDOW_M,
+        "slope_known": heading.measured_m(s - NEARBY_M, s + NEARBY_M) / (2.0 * NEARBY_M),
     }
     columns = []
     for name in CODES:

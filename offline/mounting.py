@@ -123,11 +123,7 @@ def mounting_of(tracks: list[Tracked], fov_deg: float | None = None) -> Mounting
     """
     focal = corners.focal_px(corners.STANDARD_FOV_DEG if fov_deg is None else fov_deg)
     pairs = _straight(
-        [
-            each
-            for each in tracks
-            if np.median(np.linalg.norm(each.after - each.before, axis=1)) >= MIN_FLOW_PX
-        ],
+        [each for each in tracks if np.median(each.moved_px) >= MIN_FLOW_PX],
         focal,
     )
     if len(pairs) < MIN_PAIRS:
@@ -179,9 +175,10 @@ def _fit(
     midway = (p + q) / 2.0
     field = motion_field(midway, focal_px)
     prior = np.diag(scales_px[-1] ** 2 / np.radians(TURN_SD_DEG) ** 2)
+    driven_m = np.array([pair.driven_m for pair in pairs])
     place, turns = start.copy(), np.zeros((len(pairs), 3))
     for scale in scales_px:
-        slip = np.array([pair.slip(yaw) for pair, yaw in zip(pairs, turns[:, 1], strict=True)])
+        slip = corners.slip(driven_m, turns[:, 1])
         away = midway - place - np.stack([focal_px * slip, np.zeros(len(pairs))], axis=1)[owner]
         length = np.maximum(np.linalg.norm(away, axis=1), 2.0)[:, None]
         across = np.stack([-away[:, 1], away[:, 0]], axis=1) / length

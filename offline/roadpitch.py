@@ -37,15 +37,15 @@ ROLL_SD_DEG: Final = 0.8
 ROLL_M: Final = 40.0
 """Roads lean to the side, and within such a distance otherwise."""
 STEP_SD_DEG: Final = 0.08
-SD_FACTOR: Final = 1.6
+SD_FACTOR: Final = 1.2
 """Of a rotation's own standard deviation (measured on rendered roads)."""
 TURNING_SD: Final = 0.01
 """Share of a yaw that is taken for pitch."""
-TAIL: Final = 4.0
+TAIL: Final = 8.0
 """Degrees of freedom of a step's error (Student's t): a passing lorry must not make a hill."""
 ROLL_STEP_SD_DEG: Final = 0.15
 ROLL_SD_FACTOR: Final = 1.5
-ROLL_TURNING_SD: Final = 0.02
+ROLL_TURNING_SD: Final = 0.01
 ROLL_TAIL: Final = 1.0
 """The same of roll, which is measured less exactly and more often wrong."""
 SHORTEST_S: Final = 1e-3

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,8 +103,7 @@ def write_release(
             f"{trained} frames."
         ],
         "heads": {head: list(classes) for head, classes in config.heads.items()},
-        # Frames before an end are held several times.
-        "training_frames": {frames.name: len(set(frames.names)) for frames in data.train},
+        "training_frames": _counted(data.train),
         "validation_frames": {frames.name: len(frames) for frames in data.validation},
         "stages": [stage.model_dump() for stage in config.stages],
         "single_frame": config.single_frame,
@@ -130,3 +131,11 @@ def write_release(
     }
     card.write_reliability(folder, {head: s.reliability for head, s in scores.items()})
     card.write_card(folder, document)
+
+
+def _counted(sets: Sequence[FrameSet]) -> dict[str, int]:
+    """Frames by the name of their set; those before an end are held several times."""
+    counted: Counter[str] = Counter()
+    for frames in sets:
+        counted[frames.name] += len(set(frames.names))
+    return dict(counted)

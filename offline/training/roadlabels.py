@@ -18,9 +18,11 @@ from xml.etree import ElementTree
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.integrate import cumulative_trapezoid
 from scipy.special import ndtr
 
 from offline import roadscene
+from offline.corners import REAR_AXLE_M
 from offline.errors import InputError
 from offline.smoothing import smooth_speed
 from onboard.trip import Samples, Trip
@@ -247,13 +249,14 @@ def _heading(
     s: Array, grid: Array, distance: Array, yaw: tuple[Array, Array], track: Track | None
 ) -> tuple[Array, Array, Array, Array, Array]:
     """Heading change over the window ahead, mean curvature ahead, deviations, and its peak."""
-    end = s + roadscene.HEADING_WINDOW_M
-    beyond = end > distance[-1]
+    # A vehicle turns where its rear axle is, behind the camera; positions are the camera's.
+    here_m = s + (REAR_AXLE_M if yaw[0].size > 2 else 0.0)
+    end_m, near_m = here_m + roadscene.HEADING_WINDOW_M, here_m + roadscene.LOOK_AHEAD_M
+    beyond = end_m > distance[-1]
     moving = np.maximum.accumulate(distance + 1e-6 * np.arange(distance.size))
-    near = s + roadscene.LOOK_AHEAD_M
-    t_here, t_near, t_end = (np.interp(place, moving, grid) for place in (s, near, end))
+    t_here, t_near, t_end = (np.interp(place, moving, grid) for place in (here_m, near_m, end_m))
     if yaw[0].size > 2:
-        heading = np.interp(grid, yaw[0], yaw[1]).cumsum() / GRID_HZ
+        heading = np.interp(grid, yaw[0], cumulative_trapezoid(yaw[1], yaw[0], initial=0.0))
         sd, near_sd = (
             np.sqrt((YAW_RATE_BIAS_SD_RAD_S * span) ** 2 + YAW_NOISE_RAD_PER_SQRT_S**2 * span)
             for span in (t_end - t_here, t_near - t_here)
@@ -272,7 +275,7 @@ def _heading(
     change[beyond] = np.nan
     curvature = (np.interp(t_near, grid, heading) - here) / roadscene.LOOK_AHEAD_M
     steps = np.linspace(0.0, roadscene.HEADING_WINDOW_M, 11)
-    at = np.interp(np.interp(s[:, None] + steps, moving, grid), grid, heading)
+    at = np.interp(np.interp(here_m[:, None] + steps, moving, grid), grid, heading)
     peak = np.abs(at[:, 2:] - at[:, :-2]).max(axis=1) / (steps[2] - steps[0])
     return np.degrees(change), np.degrees(sd), curvature, near_sd / roadscene.LOOK_AHEAD_M, peak
 

@@ -36,7 +36,7 @@ from offline.training.traffic import Traffic
 
 SET_FILE: Final = "set.json"
 ROADS_FOLDER: Final = "roads"
-VERSION: Final = "synthetic-roads-7"
+VERSION: Final = "synthetic-roads-8"
 SPLITS: Final = ("train", "train", "train", "train", "train", "train", "train", "train",
                  "validation", "test")  # fmt: skip
 """Road k is in split k % 10."""

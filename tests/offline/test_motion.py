@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from offline import motion
-from offline.corners import STANDARD_FOV_DEG, focal_px
+from offline.corners import REAR_AXLE_M, STANDARD_FOV_DEG, focal_px
 from offline.mounting import Mounting
 from offline.preprocessing import CODE_BYTES
+from offline.roadheading import RoadHeading
 from offline.roadpitch import Standing
-from offline.rotation import STILL, Rotation
+from offline.roadscene import HEADING_WINDOW_M
+from offline.rotation import DOUBTFUL, STILL, Rotation
 from offline.uprights import NONE
 
 from .lamps import picture
@@ -44,7 +48,8 @@ def test_a_right_angle_is_a_heading_and_a_tight_curvature() -> None:
     assert heading[10] == 0
     assert heading[60] == 0
     behind = column(codes, "heading_behind") - 128
-    assert (behind[[37, 45, 60]] == [0.0, 90.0, 0.0]).all()
+    assert (behind[[37, 60]] == 0.0).all()
+    assert behind[45] == pytest.approx(90.0 - 18.0 * REAR_AXLE_M / 3.0, abs=3)
     here = (column(codes, "curvature_behind") - 128) / motion.SIGNED["curvature_behind"]
     assert here[42] == pytest.approx(0.105, abs=0.002)
     assert here[48] == 0.0
@@ -268,3 +273,85 @@ def test_curvature_is_that_of_the_road_ahead() -> None:
     assert curvature[30] == 0.0
     assert curvature[37] > 0.005
     assert curvature[50] == 0.0
+
+
+def test_the_road_bends_before_the_vehicle_turns() -> None:
+    """Its rear axle comes to the bend after its camera."""
+    driven_m = np.arange(400) * 0.5
+    yaw = np.zeros(399)
+    yaw[200:230] = 2.0  # left by 60 degrees from 100 to 115 m
+    codes = codes_of(driven_m, turns(np.zeros(399), yaw))
+    heading = column(codes, "heading") - 128
+    reach_m = driven_m + HEADING_WINDOW_M - (100.0 - REAR_AXLE_M)
+    begun = (reach_m > 0.5) & (reach_m < 14.5)
+    assert heading[begun] == pytest.approx(4.0 * reach_m[begun], abs=1.0)
+    assert (heading[reach_m < -0.5] == 0.0).all()
+
+
+def test_where_a_recording_ends_the_road_bends_on_below_the_vehicle() -> None:
+    driven_m = np.arange(40) * 3.0
+    codes = codes_of(driven_m, turns(np.zeros(39), np.full(39, 3.0)))
+    assert column(codes, "heading_behind")[-1] - 128 == pytest.approx(15.0, abs=0.5)
+    here = (column(codes, "curvature_behind")[-1] - 128) / motion.SIGNED["curvature_behind"]
+    assert here == pytest.approx(np.radians(1.0), abs=0.002)
+
+
+def test_between_pictures_far_apart_an_s_bend_has_no_kinks() -> None:
+    """Radii of 30 m to both sides within 90 m, seen every 10 m."""
+    place_m = np.arange(0.0, 300.0, 0.1)
+    bends_m = [100.0, 115.0, 145.0, 175.0, 190.0]
+    curvature = np.interp(place_m, bends_m, [0.0, 1 / 30.0, -1 / 30.0, 1 / 30.0, 0.0])
+    road = np.degrees(np.cumsum(curvature) * 0.1)
+    off = []
+    for first_m in (0.0, 2.0, 4.0, 6.0, 8.0):
+        driven_m = first_m + 10.0 * np.arange(29)
+        yaw = np.diff(np.interp(driven_m - REAR_AXLE_M, place_m, road))
+        heading = RoadHeading(driven_m, turns(np.zeros(28), yaw))
+        here, there = (np.interp(driven_m + m, place_m, road) for m in (0.0, HEADING_WINDOW_M))
+        found = heading.change_deg(driven_m, driven_m + HEADING_WINDOW_M)
+        off.append((found - (there - here))[:25])
+    # Straight lines between the pictures are off by 1.05 to 1.1.
+    assert np.sqrt(np.mean(np.square(off))) < 0.6
+
+
+def test_a_turn_that_few_corners_tell_is_not_surely_known() -> None:
+    driven_m = np.arange(60) * 4.0
+    sure = turns(np.zeros(59), np.zeros(59))
+    unsure = [replace(step, agreeing=DOUBTFUL) for step in sure if step is not None]
+    known = column(codes_of(driven_m, sure), "heading_known")
+    doubted = column(codes_of(driven_m, unsure), "heading_known")
+    assert known[20] == 255
+    assert doubted[20] == pytest.approx(255 / 2, abs=1)
+    # It was measured all the same: what lies behind is told.
+    assert column(codes_of(driven_m, unsure), "heading_behind")[20] == 128
+
+
+def test_what_lies_behind_is_told_by_what_the_rear_axle_has_passed() -> None:
+    driven_m = np.arange(60) * 3.0
+    steps = turns(np.zeros(59), np.full(59, 3.0))
+    steps[20] = None  # from 60 to 63 m, so that the road from 58.3 to 61.3 m is not known
+    here = column(codes_of(driven_m, steps), "curvature_behind")
+    assert (here[[20, 21]] == 0.0).all()
+    assert (here[[19, 22]] > 128.0).all()
+
+
+def test_traffic_that_crosses_before_a_creeping_vehicle_turns_nothing() -> None:
+    """The world stands all but still; only a bus moves, before a stop and after it."""
+    creeping = [3.0, 2.0, 1.0, 0.5, 0.25, 0.12, *[0.08] * 6]
+    steps_m = [4.0] * 40 + creeping + [0.0] * 4 + creeping[::-1] + [4.0] * 15
+    driven_m = np.concatenate([[0.0], np.cumsum(steps_m)])
+    slow = np.flatnonzero(np.asarray(steps_m) < 0.2)
+    bus = np.random.default_rng(2).integers(20, 255, (8, 28)).astype(np.uint8)
+    bus = bus.repeat(4, 0).repeat(4, 1)
+    survey = motion.Survey(STANDARD_FOV_DEG)
+    for k, at_m in enumerate(driven_m):
+        seen = picture(float(at_m)).copy()
+        left = 10 * (k - int(slow[0])) - 60
+        if slow[0] <= k <= slow[-1] + 2:
+            low, high = max(left, 0), min(left + bus.shape[1], seen.shape[1])
+            if high > low:
+                seen[30:62, low:high] = bus[:, low - left : high - left]
+        survey.add(seen, 0.5 * k, float(at_m))
+    codes = survey.finish().codes
+    assert np.abs(column(codes, "heading") - 128).max() <= 2
+    assert column(codes, "peak_curvature").max() <= 10

@@ -121,6 +121,37 @@ def test_a_lorry_across_a_third_of_the_picture_changes_little():
     assert found.yaw_deg == pytest.approx(0.0, abs=0.5)
 
 
+@pytest.mark.parametrize("fov_deg", [20.0, 30.0, 40.0, 50.0, 65.0, 100.0])
+def test_a_long_lens_measures_a_turn_to_the_pixel(fov_deg: float) -> None:
+    """Thirty corners far and near, eight that stay and six that go anywhere."""
+    focal = focal_px(fov_deg)
+    rng = np.random.default_rng(1)
+    wrong = 0
+    for turn_px in (0.0, 3.0, 6.0, 11.0):
+        for _ in range(10):
+            before = rng.uniform((-60, -35), (60, 35), (30, 2))
+            yaw = turn_px / focal
+            tracked = Tracked(before, before, 5.0)
+            slip_px = focal * float(tracked.slip(np.float64(yaw)))
+            # Nearer corners lie farther from the direction of travel.
+            away = before - (slip_px, 0.0)
+            moved = before + yaw * corners.motion_field(before, focal)[:, :, 1]
+            moved = moved + away * rng.uniform(0.0, 0.12, (30, 1)) + rng.normal(0, 0.2, (30, 2))
+            stays = rng.uniform((-70, -35), (70, 35), (8, 2))
+            astray = rng.uniform((-70, -35), (70, 35), (6, 2))
+            found = rotation(
+                Tracked(
+                    np.concatenate([before, stays, astray]),
+                    np.concatenate([moved, stays, astray + rng.normal(0, 6.0, (6, 2))]),
+                    5.0,
+                ),
+                Mounting(0.0, 0.0, 0.5, focal),
+            )
+            assert found is not None
+            wrong += abs(np.radians(found.yaw_deg) * focal - turn_px) > 1.0
+    assert wrong <= 2
+
+
 def test_a_blank_picture_has_no_turn():
     blank = np.full((96, 160), 128, np.uint8)
     assert turned(blank, blank, mounted()) is None

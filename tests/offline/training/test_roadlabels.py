@@ -11,7 +11,9 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
+from offline import roadscene
 from offline.commands.label import command as label
+from offline.corners import REAR_AXLE_M
 from offline.errors import InputError
 from offline.training import roadlabels
 from onboard.trip import Trip, TripWriter
@@ -86,6 +88,22 @@ def test_noise_widens_the_deviation_and_blanks_the_label(tmp_path: Path) -> None
     slope, _ = roadlabels.label_probabilities(ahead)
     surer = replace(ahead, grade_sd_percent=np.array([0.5]))
     assert slope.max() < roadlabels.label_probabilities(surer)[0].max()
+
+
+def test_a_recorded_yaw_rate_is_the_roads_at_the_rear_axle(tmp_path: Path) -> None:
+    """The camera is in the corner before the vehicle turns."""
+    t = np.arange(0, 60, 0.1)
+    s = t * SPEED_MPS
+    turning = (s >= 450.0) & (s < 465.0)  # by 1.5 rad while the axle is there
+    path = write_trip(
+        tmp_path / "trips",
+        {"speed_kmh": np.full(t.size, 36.0), "yaw_rate_rad_s": np.where(turning, 1.0, 0.0)},
+        t,
+    )
+    into_m = np.array([4.0, 8.0, 12.0])
+    reach_s = (450.0 - REAR_AXLE_M - roadscene.HEADING_WINDOW_M + into_m) / SPEED_MPS
+    ahead = roadlabels.road_ahead(Trip.open(path), reach_s, START_NS)
+    assert ahead.heading_change_deg == pytest.approx(np.degrees(into_m / 10.0), abs=4.0)
 
 
 def test_a_gpx_track_beside_the_trip_serves_as_well(tmp_path: Path) -> None:
