@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +13,7 @@ from offline import preprocessing
 from offline.training import calibration, card, network, quantization
 from offline.training.config import TrainingConfig
 from offline.training.evaluation import HeadScores, score_head
-from offline.training.framesets import FrameSet
+from offline.training.framesets import FrameSet, frame_counts
 from offline.training.release import HeadRelease, write_model
 from offline.training.trainer import TrainingData, representative_pictures
 
@@ -103,7 +101,7 @@ def write_release(
             f"{trained} frames."
         ],
         "heads": {head: list(classes) for head, classes in config.heads.items()},
-        "training_frames": _counted(data.train),
+        "training_frames": frame_counts(data.train),
         "validation_frames": {frames.name: len(frames) for frames in data.validation},
         "stages": [stage.model_dump() for stage in config.stages],
         "single_frame": config.single_frame,
@@ -131,11 +129,3 @@ def write_release(
     }
     card.write_reliability(folder, {head: s.reliability for head, s in scores.items()})
     card.write_card(folder, document)
-
-
-def _counted(sets: Sequence[FrameSet]) -> dict[str, int]:
-    """Frames by the name of their set; those before an end are held several times."""
-    counted: Counter[str] = Counter()
-    for frames in sets:
-        counted[frames.name] += len(set(frames.names))
-    return dict(counted)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -148,3 +149,11 @@ def require_every_class(
                 f"no {split} frame is labelled {', '.join(empty)} (head {head}): add frames of it "
                 "or take the class out of the configuration"
             )
+
+
+def frame_counts(sets: Sequence[FrameSet]) -> dict[str, int]:
+    """Frames by the name of their set; two sets of one name are one, a frame held twice is one."""
+    counted: Counter[str] = Counter()
+    for frames in sets:
+        counted[frames.name] += len(set(frames.names))
+    return dict(counted)

@@ -195,3 +195,14 @@ def test_drives_with_one_camera_share_its_mounting(tmp_path: Path) -> None:
         with pytest.raises(InputError, match="fov_deg"):
             sources.read_pictures(table.assign(fov_deg=wrong), tmp_path, ROAD, "labels.csv")
     assert not np.array_equal(shared.planes[35], apart.planes[35])
+
+
+def test_two_rendered_sets_are_counted_together_and_a_frame_held_twice_once() -> None:
+    def held(name: str, frames: list[str]) -> framesets.FrameSet:
+        nothing = np.zeros((len(frames), 5), np.int64)
+        return framesets.FrameSet(
+            name, np.zeros((1, 96, 160), np.uint8), nothing, {}, {}, names=frames
+        )
+
+    sets = [held("roads", ["a", "b", "b"]), held("roads", ["a", "c"]), held("drive", ["a"])]
+    assert framesets.frame_counts(sets) == {"roads": 4, "drive": 1}
