@@ -131,15 +131,14 @@ def test_a_long_trip_goes_on_without_what_it_learnt_is_dirt(
 
 
 def test_drives_with_one_camera_share_its_windscreen_in_any_order() -> None:
-    long, short = winding(90, 6.0, dirt(60)), winding(14, 6.0, dirt(60))
+    long, short = winding(90, 6.0, dirt(75)), winding(24, 6.0, dirt(75))
     first, (of_long, of_short) = motion.survey_recorded([long, short], STANDARD_FOV_DEG)
     other, (short_first, long_last) = motion.survey_recorded([short, long], STANDARD_FOV_DEG)
     assert first is not None
     assert other is not None
-    assert first.down_px == pytest.approx(other.down_px, abs=0.2)
-    assert np.abs(of_long.astype(int) - long_last).max() <= 8
-    heading = motion.CODES.index("heading")
-    assert np.abs(of_short.astype(int) - short_first)[:, heading].max() <= 2
+    assert first.down_px == pytest.approx(other.down_px, abs=1e-3)
+    assert np.abs(of_long.astype(int) - long_last).max() <= 1
+    assert np.abs(of_short.astype(int) - short_first).max() <= 1
 
 
 def test_a_dense_recording_learns_of_a_moment_no_more_than_a_trip_would(
