@@ -23,11 +23,15 @@ def corners(outside_px: float, spots: np.ndarray = SPOTS, spots_px: float = 0.0)
     return Tracked(before, before + moved, 5.0)
 
 
+def leaves_all(windscreen: Windscreen) -> bool:
+    every = corners(0.1)
+    return windscreen.cleared(every) is every
+
+
 def test_corners_that_stayed_while_the_camera_turned_are_left_out() -> None:
     windscreen = Windscreen()
     windscreen.watch(corners(-6.0), -6.0)
-    once = corners(0.2)
-    assert windscreen.cleared(once) is once
+    assert leaves_all(windscreen)
     windscreen.watch(corners(4.0), 4.0)
     # Half a pixel beside, too: corners are found to no better.
     cleared = windscreen.cleared(corners(0.2, SPOTS + 0.8))
@@ -40,8 +44,7 @@ def test_straight_on_nothing_is_learnt_because_far_things_stay_too() -> None:
     windscreen = Windscreen()
     for _ in range(20):
         windscreen.watch(corners(0.1), 0.9 * TURNED_PX)
-    every = corners(0.1)
-    assert windscreen.cleared(every) is every
+    assert leaves_all(windscreen)
 
 
 def test_a_creeping_vehicle_teaches_nothing() -> None:
@@ -50,8 +53,7 @@ def test_a_creeping_vehicle_teaches_nothing() -> None:
     for _ in range(5):
         still = corners(5.0)
         windscreen.watch(Tracked(still.before, still.after, 0.15), 5.0)
-    every = corners(0.1)
-    assert windscreen.cleared(every) is every
+    assert leaves_all(windscreen)
 
 
 def test_what_moves_behind_a_dirty_place_is_kept() -> None:
@@ -67,8 +69,7 @@ def test_a_place_where_corners_stayed_seldom_is_no_dirt() -> None:
     windscreen = Windscreen()
     for k in range(20):
         windscreen.watch(corners(5.0, spots_px=0.0 if k < 3 else 5.0), 5.0)
-    every = corners(0.1)
-    assert windscreen.cleared(every) is every
+    assert leaves_all(windscreen)
 
 
 def test_too_few_corners_outside_are_no_measurement() -> None:
@@ -112,7 +113,7 @@ def heading_deg(drive: motion.Drive) -> np.ndarray:
 
 @pytest.mark.parametrize(("turn_deg", "count"), [(6.0, 60), (-6.0, 60), (6.0, 80)])
 def test_a_bend_is_measured_through_a_dirty_windscreen(turn_deg: float, count: int) -> None:
-    clean = heading_deg(winding(90, turn_deg, np.zeros_like(dirt(0))))
+    clean = heading_deg(winding(90, turn_deg, dirt(0)))
     bent = np.abs(clean) > 15.0
     assert bent.sum() > 30
     dirty = heading_deg(winding(90, turn_deg, dirt(count)))
