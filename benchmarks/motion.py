@@ -13,75 +13,101 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
+if TYPE_CHECKING:
+    from offline.training.roadset import RoadSet
 
-def truth_of(seed: int, road: int, fov_deg: float) -> tuple[float, float]:
+
+def truth_of(roads: RoadSet, road: int, fov_deg: float) -> tuple[float, float]:
     """Where the direction of travel lies on the plane: pixels right and down of its middle."""
     from offline.corners import focal_px
     from offline.training.synth import drawn
 
-    mounting = drawn(seed, road)[1].mounting
+    mounting = drawn(roads, road).drive.mounting
     focal = focal_px(fov_deg)
     right, down = (focal * float(np.tan(angle)) for angle in (mounting.yaw_rad, mounting.pitch_rad))
     return right, down
 
 
 def measure(folder: Path, count: int, *, told: bool) -> dict[str, float]:
-    """Survey `count` roads of a synthetic set, told the camera's field of view or not."""
+    """Survey `count` drives of a synthetic set, told the camera's field of view or not."""
     from offline import motion
     from offline.roadpitch import Standing
     from offline.rotation import STILL
-    from offline.training import synth
+    from offline.training import roadframes, roadset
     from offline.uprights import NONE
 
-    seed = int(str(synth.read_set(folder)["seed"]))
-    roads = synth.road_files(folder, "test")[:count]
-    if not roads:
-        raise SystemExit(f"{folder} holds no road of the test split: render more")
+    roads = roadset.read_set(folder)
+    files = dict(roadset.road_files(folder, "test"))
+    whole = {roads.drive_of(road) for road in files}
+    whole = {drive for drive in whole if all(road in files for road in roads.roads_of(drive))}
+    drives = sorted(whole)[:count]
+    if not drives:
+        raise SystemExit(f"{folder} holds no drive of the test split: render more")
     column = {name: k for k, name in enumerate(motion.CODES)}
     off, straight, pitch, yaw_known = [], [], [], []
     heading, grade, summed = [], [], []
     cpu_s, pictures = 0.0, 0
-    for number, file in roads:
-        road = synth.read_road(file)
-        right, down = truth_of(seed, number, road.horizontal_fov_deg)
-        driven_m = synth.driven_m(road.speed_mps)
+    for drive in drives:
+        stretches = [roadframes.read_road(files[road]) for road in roads.roads_of(drive)]
+        first = stretches[0]
+        right, down = truth_of(roads, roads.roads_of(drive)[0], first.horizontal_fov_deg)
+        t_s, driven_m, speed_mps, heading_deg, grade_percent, camera_pitch_deg = (
+            np.concatenate(each)
+            for each in zip(
+                *(
+                    (
+                        road.began_s + road.t_s,
+                        road.began_m + roadframes.driven_m(road.speed_mps),
+                        road.speed_mps,
+                        road.heading_change_deg,
+                        road.grade_percent,
+                        road.camera_pitch_deg,
+                    )
+                    for road in stretches
+                ),
+                strict=True,
+            )
+        )
         began = time.process_time()
-        survey = motion.Survey(road.told_fov_deg if told else None)
-        for picture, t_s, at_m in zip(road.planes, road.t_s, driven_m, strict=True):
-            survey.add(picture, float(t_s), float(at_m))
+        survey = motion.Survey(first.told_fov_deg if told else None)
+        planes = np.concatenate([road.planes for road in stretches])
+        for picture, at_s, at_m in zip(planes, t_s, driven_m, strict=True):
+            survey.add(picture, float(at_s), float(at_m))
         surveyed = survey.finish()
         mounting, codes = surveyed.mounting, surveyed.codes
         cpu_s += time.process_time() - began
-        pictures += road.t_s.size
+        pictures += t_s.size
         straight.append((right, down))
         if mounting is None:
             off.append((np.nan, np.nan))
             continue
         off.append((mounting.right_px - right, mounting.down_px - down))
-        rises = np.diff(road.camera_pitch_deg)
+        rises = np.diff(camera_pitch_deg)
         measured = [None if turn is None else turn.pitch_deg for turn in survey.turns]
-        moving = road.speed_mps[:-1] > 1.0
+        # What lies between two stretches was not pictured.
+        moving = (speed_mps[:-1] > 1.0) & (np.diff(t_s) < 1.0)
         pitch.append(np.stack([rises, np.asarray(measured, float)], axis=1)[moving])
         # Such a roll tells nothing.
         turns = [
             turn if turn is STILL or turn is None else replace(turn, roll_sd_deg=1e3)
             for turn in survey.turns
         ]
-        nothing = Standing([NONE] * road.t_s.size, mounting, 0.0)
+        nothing = Standing([NONE] * t_s.size, mounting, 0.0)
         known = codes[:, column["heading_known"]] > 128
         yaw_known.append(known.mean())
         seen = (codes[:, column["heading"]].astype(float) - 128.0) / motion.SIGNED["heading"]
-        heading.append(np.stack([road.heading_change_deg[known], seen[known]], axis=1))
+        heading.append(np.stack([heading_deg[known], seen[known]], axis=1))
         for kept, found in (
             (grade, codes),
-            (summed, motion.codes(road.t_s, driven_m, turns, nothing)),
+            (summed, motion.codes(t_s, driven_m, turns, nothing)),
         ):
             near = found[:, column["near_grade"]].astype(float) - 128.0
-            kept.append(np.stack([road.grade_percent, near / motion.SIGNED["near_grade"]], axis=1))
+            kept.append(np.stack([grade_percent, near / motion.SIGNED["near_grade"]], axis=1))
     errors, true_px, steps = np.asarray(off), np.asarray(straight), np.concatenate(pitch)
     ahead, slopes, alone = (np.concatenate(each) for each in (heading, grade, summed))
     held = ~np.isnan(errors[:, 0])
@@ -91,7 +117,7 @@ def measure(folder: Path, count: int, *, told: bool) -> dict[str, float]:
         return float(1.4826 * np.median(np.abs(values)))
 
     return {
-        "roads": float(len(roads)),
+        "drives": float(len(drives)),
         "mounting_known": float(held.mean()),
         "mounting_down_px": float(np.sqrt((errors[held, 1] ** 2).mean())),
         "mounting_down_px_baseline": float(np.sqrt((true_px[:, 1] ** 2).mean())),
@@ -119,7 +145,7 @@ def main() -> None:
                         help="synthetic set (default: %(default)s)")  # fmt: skip
     parser.add_argument("--untold", action="store_true",
                         help="as if nobody had told the camera's field of view")  # fmt: skip
-    parser.add_argument("--quick", action="store_true", help="5 roads instead of all, at most 100")
+    parser.add_argument("--quick", action="store_true", help="5 drives instead of all, at most 100")
     parser.add_argument("--json", type=Path, help="write the figures here")
     arguments = parser.parse_args()
     cv2.setNumThreads(1)

@@ -6,6 +6,7 @@ random fields", 2005, 2.4).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,61 @@ from numpy.typing import NDArray
 from scipy.linalg import solveh_banded
 
 Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Rough:
+    """An unknown that wanders (an Ornstein-Uhlenbeck process over distance).
+
+    Attributes
+    ----------
+    sd : float
+    length_m : float
+        Over which it is forgotten; 0: at once.
+    """
+
+    sd: float
+    length_m: float
+    places = 1
+
+    @property
+    def variance(self) -> Array:
+        """Where nothing else is known, shape (1, 1)."""
+        return np.array([[self.sd**2]])
+
+    def forward(self, apart_m: Array) -> Array:
+        """What is expected some metres on, shape (n, 1, 1)."""
+        decay = np.exp(-apart_m / self.length_m) if self.length_m > 0.0 else np.zeros(apart_m.size)
+        return np.asarray(decay[:, None, None])
+
+
+@dataclass(frozen=True)
+class Smooth:
+    """An unknown that changes smoothly (Matérn's covariance of order 3/2 over distance).
+
+    Rasmussen and Williams, "Gaussian processes for machine learning", 2006, 4.2.1 and B.2.
+
+    Attributes
+    ----------
+    sd : float
+    length_m : float
+    """
+
+    sd: float
+    length_m: float
+    places = 2
+
+    @property
+    def variance(self) -> Array:
+        """Of it and its change per metre where nothing else is known, shape (2, 2)."""
+        return np.diag([self.sd, self.sd * math.sqrt(3.0) / self.length_m]) ** 2
+
+    def forward(self, apart_m: Array) -> Array:
+        """What is expected some metres on, shape (n, 2, 2)."""
+        rate = math.sqrt(3.0) / self.length_m
+        decay, one = np.exp(-rate * apart_m), np.ones(apart_m.size)
+        rows = [[one + rate * apart_m, apart_m], [-(rate**2) * apart_m, one - rate * apart_m]]
+        return np.asarray(decay[:, None, None] * np.moveaxis(np.array(rows), 2, 0))
 
 
 @dataclass(frozen=True)
@@ -58,25 +114,30 @@ class Chain:
     between: Array
 
     @classmethod
-    def drawn_back(cls, apart_m: Array, unknowns: Sequence[tuple[float, float]]) -> Chain:
-        """Unknowns that are drawn to nothing (Ornstein-Uhlenbeck).
+    def drawn_back(cls, apart_m: Array, unknowns: Sequence[Rough | Smooth]) -> Chain:
+        """Unknowns that are drawn to nothing, each for itself.
 
         Parameters
         ----------
-        apart_m : ndarray, shape (n - 1,)
-        unknowns : sequence of (float, float)
-            Standard deviation, and the metres over which each is forgotten (0: at once).
+        apart_m : ndarray, shape (n - 1,), positive
+        unknowns : sequence of Rough or Smooth
+            Of a smooth one, its change per metre is the next unknown.
         """
-        count = len(unknowns)
+        count = sum(each.places for each in unknowns)
         inside = np.zeros((apart_m.size + 1, count, count))
         between = np.zeros((apart_m.size, count, count))
-        for k, (sd, length_m) in enumerate(unknowns):
-            decay = np.exp(-apart_m / length_m) if length_m > 0.0 else np.zeros(apart_m.size)
-            stiffness = 1.0 / (sd**2 * (1.0 - decay**2))
-            inside[0, k, k] = sd**-2.0
-            inside[1:, k, k] = stiffness
-            inside[:-1, k, k] += decay**2 * stiffness
-            between[:, k, k] = -decay * stiffness
+        k = 0
+        for each in unknowns:
+            own = slice(k, k + each.places)
+            variance, forward = each.variance, each.forward(apart_m)
+            gained = variance - forward @ variance @ np.swapaxes(forward, 1, 2)
+            stiffness = np.linalg.inv(gained)
+            pulled = stiffness @ forward
+            inside[0, own, own] = np.linalg.inv(variance)
+            inside[1:, own, own] = stiffness
+            inside[:-1, own, own] += np.swapaxes(forward, 1, 2) @ pulled
+            between[:, own, own] = -np.swapaxes(pulled, 1, 2)
+            k += each.places
         return cls(inside, between)
 
     def knowing(self, *known: Equations) -> Chain:

@@ -7,6 +7,7 @@ and falls: the yaw gives the heading's change, the pitch and what knows gravity 
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -20,10 +21,17 @@ from offline.corners import REAR_AXLE_M, Tracked, track
 from offline.mounting import Mounting
 from offline.preprocessing import STILLS_HZ, Image, recorded_phases
 from offline.roadheading import RoadHeading
-from offline.roadpitch import GRADE_SD_DEG, LASTING, STANDING_M, Standing, road_pitch
+from offline.roadpitch import (
+    GRADE_SD_DEG,
+    LASTING,
+    STANDING_M,
+    RoadPitch,
+    Standing,
+    road_pitch,
+)
 from offline.roadscene import HEADING_WINDOW_M, LOOK_AHEAD_M
 from offline.rotation import STILL, Rotation, rotation
-from offline.uprights import NONE, Edges, passing, upright_edges
+from offline.uprights import NONE, Edges, passing, passing_until, upright_edges
 from offline.windscreen import Windscreen
 
 CODES: Final = ("levelled", "heading_known", "heading", "curvature", "peak_curvature",
@@ -42,8 +50,9 @@ FOV_UNKNOWN: Final = 128
 PEAK_CODE: Final = 2000.0
 """Steps of a byte per 1/m."""
 MIRRORED: Final = ("heading", "curvature", "heading_behind", "curvature_behind")
-HILL_M: Final = 60.0
-VALLEY_M: Final = 150.0
+HILL_M: Final = 40.0
+VALLEY_M: Final = 100.0
+"""Over which a road is pulled to level (`offline.roadpitch`)."""
 LEAST_APART_S: Final = 0.9 / STILLS_HZ
 HELD: Final = 2400
 """Steps of a driving vehicle whose corners are kept until the mounting is known: 20 minutes, 12 MB
@@ -137,14 +146,21 @@ class Survey:
             # A mounting that twenty minutes did not show may be shown by what follows.
             self._sought = self._mounting is not None
 
-    def finish(self) -> Motion:
-        """The motion of all pictures added."""
+    def finish(self, focal_ratio: float | None = None) -> Motion:
+        """The motion of all pictures added.
+
+        Parameters
+        ----------
+        focal_ratio : float, optional
+            That of surveys with the same camera, where there are several.
+        """
         if not self._sought:
             settle([self], self._fov_deg)
         if self._mounting is None or not self._t_s:
             return Motion(None, np.zeros((len(self._step_of), len(CODES)), np.uint8))
         standing = self._standing(self._mounting)
-        found = codes(np.asarray(self._t_s), np.asarray(self._driven_m), self.turns, standing)
+        t_s, driven_m = np.asarray(self._t_s), np.asarray(self._driven_m)
+        found = codes(t_s, driven_m, self.turns, standing, focal_ratio)
         if self._fov_deg is None:
             found[:, CODES.index("levelled")] = FOV_UNKNOWN
         return Motion(self._mounting, found[np.asarray(self._step_of)])
@@ -165,6 +181,9 @@ class Survey:
         rest._t_s, rest._driven_m = self._t_s[:count], self._driven_m[:count]
         rest._steps, rest._edges = self._steps[: count - 1], self._edges[:count]
         rest._mounting, rest._sought = self._mounting, True
+        if len(self._passing) == len(self._edges):
+            driven_m = np.asarray(rest._driven_m)
+            rest._passing = passing_until(rest._edges, driven_m, self._passing)
         return rest.finish().codes
 
     @property
@@ -215,12 +234,10 @@ class Survey:
             for step in self._steps
         ]
 
-    def lower_px(self, mounting: Mounting) -> float:
-        """How much lower than taken the direction of travel lies, as the road passed tells."""
+    def road_pitch(self, mounting: Mounting) -> RoadPitch:
+        """The road's pitch as a mounting tells it."""
         t_s, driven_m = np.asarray(self._t_s), np.asarray(self._driven_m)
-        turns, standing = self.turned(mounting), self._standing(mounting)
-        lasting = road_pitch(t_s, driven_m, turns, HILL_M, standing).lasting
-        return float(lasting[LASTING.index("down_px")])
+        return road_pitch(t_s, driven_m, self.turned(mounting), HILL_M, self._standing(mounting))
 
     def settle(self, mounting: Mounting | None) -> None:
         """Measure what waited for the mounting."""
@@ -244,8 +261,11 @@ def settle(surveys: Sequence[Survey], fov_deg: float | None) -> Mounting | None:
         mounting = _mounting_of(surveys, fov_deg)
     if mounting is not None:
         # A short stretch hardly tells: its estimate is drawn to none.
+        down = LASTING.index("down_px")
         told = [
-            (each.lower_px(mounting), len(pairs)) for each in surveys if (pairs := each.useful())
+            (each.road_pitch(mounting).lasting[down], len(pairs))
+            for each in surveys
+            if (pairs := each.useful())
         ]
         lower = float(np.average([px for px, _ in told], weights=[count for _, count in told]))
         mounting = replace(mounting, down_px=mounting.down_px + lower)
@@ -313,13 +333,22 @@ def survey_recorded(
             survey.add(drive.planes[row], float(drive.t_s[row]), float(drive.driven_m[row]))
     mounting = settle([survey for _, _, survey in parts], fov_deg)
     found = [np.zeros((drive.t_s.size, len(CODES)), np.uint8) for drive in drives]
+    focal_ratio = None
+    if mounting is not None:
+        longer = [math.log(survey.road_pitch(mounting).focal_ratio) for _, _, survey in parts]
+        sizes = [rows.size for _, rows, _ in parts]
+        focal_ratio = math.exp(float(np.average(longer, weights=sizes)))
     for k, rows, survey in parts:
-        found[k][rows] = survey.finish().codes
+        found[k][rows] = survey.finish(focal_ratio).codes
     return mounting, found
 
 
 def codes(
-    t_s: Array, driven_m: Array, steps: list[Rotation | None], standing: Standing
+    t_s: Array,
+    driven_m: Array,
+    steps: list[Rotation | None],
+    standing: Standing,
+    focal_ratio: float | None = None,
 ) -> NDArray[np.uint8]:
     """Code the turns between pictures.
 
@@ -330,13 +359,19 @@ def codes(
         None where a turn could not be measured.
     standing : Standing
         What stands upright beside the road.
+    focal_ratio : float, optional
+        True focal length over that taken; that of this drive's own estimate otherwise.
 
     Returns
     -------
     ndarray of uint8, shape (n, len(CODES))
     """
     s = np.asarray(driven_m, np.float64)
-    heading = RoadHeading(s, steps)
+    roads = {
+        name: road_pitch(t_s, s, steps, length_m, standing)
+        for name, length_m in (("near_grade", HILL_M), ("far_grade", VALLEY_M))
+    }
+    heading = RoadHeading(s, steps, focal_ratio or roads["near_grade"].focal_ratio)
     end = s + HEADING_WINDOW_M
     values: dict[str, Array] = {}
     values["heading"] = heading.change_deg(s, end)
@@ -353,10 +388,6 @@ def codes(
     places = s[:, None] + np.arange(-3.0, HEADING_WINDOW_M - CURVATURE_M, 3.0)
     arcs = heading.change_deg(places, places + CURVATURE_M)
     peak = np.radians(np.abs(arcs).max(axis=1)) / CURVATURE_M
-    roads = {
-        name: road_pitch(t_s, s, steps, length_m, standing)
-        for name, length_m in (("near_grade", HILL_M), ("far_grade", VALLEY_M))
-    }
     for name, road in roads.items():
         values[name] = road.grade_percent(s + LOOK_AHEAD_M / 2.0)
     values["grade_change"] = values["near_grade"] - roads["near_grade"].grade_percent(s)

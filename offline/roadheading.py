@@ -36,13 +36,17 @@ class RoadHeading:
         Distance driven at each picture, ascending.
     steps : sequence of Rotation or None, length n - 1
         Turns between the pictures; None where one could not be measured.
+    focal_ratio : float
+        True focal length over that taken for the turns: seen through a longer one, they were less.
     """
 
-    def __init__(self, driven_m: Array, steps: Sequence[Rotation | None]) -> None:
+    def __init__(
+        self, driven_m: Array, steps: Sequence[Rotation | None], focal_ratio: float = 1.0
+    ) -> None:
         apart = np.diff(driven_m)
         known = np.array([step is not None for step in steps], np.bool_)
         sure = np.array([step.sure if step is not None else 0.0 for step in steps])
-        yaw = np.array([step.yaw_deg if step is not None else 0.0 for step in steps])
+        yaw = np.array([step.yaw_deg if step is not None else 0.0 for step in steps]) / focal_ratio
         # Where a turn was lost the road goes on as measured before and after.
         bent = np.flatnonzero(known & (apart >= APART_M[0]))
         if bent.size:

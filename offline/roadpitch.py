@@ -7,12 +7,13 @@ up rolls as it turns about the plumb line, and one that leans pitches (rotation 
 Titterton and Weston, "Strapdown inertial navigation technology", 2004, 3.6). So pitch and roll are
 estimated together. What lasts over a drive is told apart because each of it goes with something
 known: a direction of travel placed too high goes with the road passed, squatting and diving with
-acceleration. The road is pulled to level over a correlation length (an Ornstein-Uhlenbeck prior
-over distance; Rasmussen and Williams, "Gaussian processes for machine learning", 2006, B.2.1).
+acceleration, a focal length taken too long with how far the camera looks up. The road is pulled to
+level over a correlation length, and steepens smoothly (`offline.chain`).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,7 +22,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from offline.chain import Chain, Equations
+from offline.chain import Chain, Equations, Rough, Smooth
 from offline.mounting import Mounting
 from offline.preprocessing import PLANE_WIDTH
 from offline.rotation import Rotation
@@ -29,12 +30,12 @@ from offline.uprights import Edges, Uprights
 
 STANDING_M: Final = 0.05
 """Pictures that follow each other nearer than this are one place."""
-GRADE_SD_DEG: Final = 2.0
-"""Spread of grades on hilly roads, 3.5 %."""
+GRADE_SD_DEG: Final = 2.2
+"""Spread of grades on hilly roads, 3.8 %."""
 SPRINGS_SD_DEG: Final = 0.4
 """Of a vehicle on an uneven road; does not add up from picture to picture."""
 ROLL_SD_DEG: Final = 0.8
-ROLL_M: Final = 40.0
+ROLL_M: Final = 60.0
 """Roads lean to the side, and within such a distance otherwise."""
 STEP_SD_DEG: Final = 0.08
 SD_FACTOR: Final = 1.2
@@ -52,20 +53,28 @@ SHORTEST_S: Final = 1e-3
 MOST_MPS2: Final = 8.0
 """Hardly a road vehicle brakes harder."""
 LASTING: Final = ("down_px", "squat", "roll", "body_roll", "climb", "plumb", "shutter", "skew",
-                  "turned", "bent")  # fmt: skip
+                  "turned", "bent", "focal")  # fmt: skip
 """What lasts over a drive: pixels by which the direction of travel lies lower than taken; degrees
 of pitch per m/s²; degrees by which the camera leans to the right; the same per m/s² to the left;
 degrees by which the whole drive climbs;
 degrees by which upright edges show the camera pitched higher than it is, and the same per m/s, as
 pictures read out row by row show it; for the same reason, degrees by which they show it leaning to
 the right per degree a second to the left; degrees by which turns show it pitched lower than it is;
-how far its lens bends lines, in 1e-5 per square pixel."""
-EXPECTED: Final = (0.0, 0.3, 0.0, 0.4, 0.0, 0.4, 0.07, 0.02, 0.0, 0.2)
+how far its lens bends lines, in 1e-5 per square pixel; how much longer than taken its focal length
+is, as the logarithm, but for what its lens bends."""
+EXPECTED: Final = (0.0, 0.3, 0.0, 0.4, 0.0, 0.4, 0.07, 0.02, 0.0, 0.2, 0.0)
 """Cars squat and lean by some 2 to 6 degrees per g (Gillespie, "Fundamentals of vehicle dynamics",
 1992, ch. 7); crowns hang over the road (measured on rendered roads). Of a picture read out in 15 ms
 an edge leans by 0.02 degrees per degree a second, and posts 20 m away lean as if the camera looked
 up by 0.07 degrees more per m/s, nearer ones by more: their feet are seen later, hence nearer."""
-EXPECTED_SD: Final = (0.6, 0.15, 0.8, 0.2, 0.6, 0.5, 0.1, 0.015, 1.0, 0.5)
+EXPECTED_SD: Final = (0.6, 0.15, 0.8, 0.2, 0.6, 0.5, 0.1, 0.015, 0.6, 0.5, 0.0)
+"""That of the focal length is the drive's own (`Standing.focal_sd`)."""
+BENT_FOCAL: Final = 1e-5 * (PLANE_WIDTH / 2.0) ** 2
+"""Of a lens that bends, the picture's middle has a focal length longer than its edges tell by so
+much per unit of `bent`."""
+MOST_LONGER: Final = 0.7
+"""Cameras see 35 to 105 degrees."""
+LEAST_FOCAL_SD: Final = 1e-3
 CLIMB_M: Final = 1500.0
 """Drives longer than this climb less as a whole."""
 DOUBT_DEG: Final = (2.0, 1.0, 0.5, 0.25, 0.12, 0.0, 0.0, 0.0, 0.0)
@@ -73,6 +82,7 @@ DOUBT_DEG: Final = (2.0, 1.0, 0.5, 0.25, 0.12, 0.0, 0.0, 0.0, 0.0)
 (graduated non-convexity)."""
 SCALES: Final = (0.1, 0.08, 0.06, 0.05, 0.04, 0.03, 0.03, 0.03, 0.03)
 """The same for the tilts of edges."""
+UNKNOWNS: Final = 4
 _NOTHING: Final = 1e-6
 """Told by no edge: keeps normal matrices regular."""
 
@@ -88,10 +98,10 @@ class RoadPitch:
     place_m : ndarray, shape (k,)
         Distance driven, ascending.
     pitch_deg : ndarray, shape (k,)
-    lasting : ndarray, shape (10,)
+    lasting : ndarray, shape (11,)
         What lasts over the drive (`LASTING`).
-    lasting_covariance : ndarray, shape (10, 10)
-    by_lasting : ndarray, shape (k, 10)
+    lasting_covariance : ndarray, shape (11, 11)
+    by_lasting : ndarray, shape (k, 11)
         Degrees by which `pitch_deg` follows what lasts.
     chain : Chain
         What is known of the places beside it.
@@ -110,6 +120,11 @@ class RoadPitch:
         by_lasting = self.by_lasting
         shared = np.einsum("ki,ij,kj->k", by_lasting, self.lasting_covariance, by_lasting)
         return np.asarray(np.sqrt(self.chain.variances()[:, 0] + shared))
+
+    @property
+    def focal_ratio(self) -> float:
+        """The focal length in the picture's middle over that taken."""
+        return math.exp(_longer(self.lasting))
 
     def grade_percent(self, place_m: Array) -> Array:
         """Grade of the road at other places of the drive."""
@@ -167,10 +182,11 @@ def road_pitch(
     kept = np.concatenate([[0], moved + 1])
     place = driven_m[kept]
     expected, expected_sd = np.asarray(EXPECTED), np.asarray(EXPECTED_SD)
-    climb, plumb, turned, bent = map(LASTING.index, ("climb", "plumb", "turned", "bent"))
-    chain = Chain.drawn_back(
-        np.diff(place), ((GRADE_SD_DEG, length_m), (SPRINGS_SD_DEG, 0.0), (ROLL_SD_DEG, ROLL_M))
-    )
+    climb, bent, focal = map(LASTING.index, ("climb", "bent", "focal"))
+    expected_sd[focal] = max(standing.focal_sd, LEAST_FOCAL_SD)
+    road_itself = Smooth(GRADE_SD_DEG, length_m)
+    springs, roll = Rough(SPRINGS_SD_DEG, 0.0), Rough(ROLL_SD_DEG, ROLL_M)
+    chain = Chain.drawn_back(np.diff(place), (road_itself, springs, roll))
     by_lasting = np.zeros((place.size, len(LASTING)))
     by_lasting[:, climb] = 1.0
     if moved.size == 0:
@@ -189,25 +205,20 @@ def road_pitch(
         yaw_rate_deg_s=_at_places(yaw_rate_deg_s),
     )
     expected_sd[climb] /= np.sqrt(1.0 + (place[-1] - place[0]) / CLIMB_M)
-    # A focal length taken too long makes uprights lean more and the mounting less; of the roll in
-    # bends the same.
-    by_focal = [plumb, turned]
-    doubt_deg = 2.0 * standing.focal_sd * standing.pitch_deg
-    expected_sd[by_focal] = np.hypot(expected_sd[by_focal], doubt_deg)
     prior = np.diag(expected_sd**-2.0)
     uprights = Uprights([standing.edges[k] for k in kept.tolist()], standing.mounting.focal_px)
     of_steps = known.of_steps(turns)
     # What is not known yet is no error of the steps.
     off = np.zeros_like(turns.variance)
     tail = np.array([TAIL, ROLL_TAIL])
-    lasting, road = expected, np.zeros((place.size, 3))
+    lasting, road = expected, np.zeros((place.size, UNKNOWNS))
     for doubt, scale in zip(DOUBT_DEG, SCALES, strict=True):
         variance = turns.variance + doubt**2
         weight = turns.measured[:, None] / variance * (tail + 1.0) / (tail + off**2 / variance)
         pairs = of_steps.weighted(weight)
         pitch_deg, roll_deg = known.shown_deg(road, lasting)
         told = uprights.told(pitch_deg, roll_deg, float(lasting[bent]), scale)
-        places = known.of_edges(*told)
+        places = known.of_edges(*told, lasting)
         knowing = chain.knowing(pairs, places)
         solved = knowing.solve(pairs, places)
         # What lasts is told by what the places themselves leave of it all (Schur complement).
@@ -235,29 +246,33 @@ class _Turns:
     yaw_deg: Array
     roll_deg: Array
     pitch_per_down_px: Array
+    roll_per_bent: Array
     variance: Array
     measured: NDArray[np.bool_]
 
     @classmethod
     def of(cls, steps: Sequence[Rotation | None]) -> _Turns:
-        pitch, yaw, roll, pitch_sd, roll_sd, by_down = (
+        pitch, yaw, roll, pitch_sd, roll_sd, by_down, by_bent = (
             np.array([getattr(step, name) if step is not None else 0.0 for step in steps])
             for name in ("pitch_deg", "yaw_deg", "roll_deg", "pitch_sd_deg", "roll_sd_deg",
-                         "pitch_per_down_px")
+                         "pitch_per_down_px", "roll_per_bent")
         )  # fmt: skip
         of_pitch = STEP_SD_DEG**2 + (SD_FACTOR * pitch_sd) ** 2 + (TURNING_SD * yaw) ** 2
         of_roll = ROLL_STEP_SD_DEG**2 + (ROLL_SD_FACTOR * roll_sd) ** 2
         of_roll += (ROLL_TURNING_SD * yaw) ** 2
         measured = np.array([step is not None for step in steps])
-        return cls(pitch, yaw, roll, by_down, np.stack([of_pitch, of_roll], axis=1), measured)
+        return cls(
+            pitch, yaw, roll, by_down, by_bent,
+            np.stack([of_pitch, of_roll], axis=1), measured,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class _Known:
     """What is known of a drive at its places, and the equations it makes.
 
-    The unknowns at each place are the pitch of the road, that of the vehicle on its springs, and
-    the roll that does not last, in degrees.
+    The unknowns at each place are the pitch of the road, its change per metre, the pitch of the
+    vehicle on its springs, and the roll that does not last, in degrees.
     """
 
     standing: Standing
@@ -284,11 +299,20 @@ class _Known:
     def _roll(self) -> Array:
         return self._by_lasting(roll=1.0, body_roll=self.lateral_mps2)
 
-    @cached_property
-    def _shown_pitch(self) -> Array:
-        # In its middle a lens that bends has a longer focal length than its edges tell.
-        by_bent = -2e-5 * (PLANE_WIDTH / 2.0) ** 2 * self.standing.pitch_deg
-        return self._pitch + self._by_lasting(plumb=1.0, shutter=self.speed_mps, bent=by_bent)
+    def _shown_pitch(self, lasting: Array) -> tuple[float, Array]:
+        """The camera's own pitch as edges show it, and degrees per unit of what lasts.
+
+        Of a focal length taken too short uprights lean less, and the mounting more: it shows as
+        exp(-2 x), x being the logarithm of how much longer it is, here a line through where it is
+        thought to be.
+        """
+        longer = _longer(lasting)
+        shown = self.standing.pitch_deg * math.exp(-2.0 * longer)
+        by_focal = -2.0 * shown
+        columns = self._pitch + self._by_lasting(
+            plumb=1.0, shutter=self.speed_mps, bent=BENT_FOCAL * by_focal, focal=by_focal
+        )
+        return shown * (1.0 + 2.0 * longer), columns
 
     @cached_property
     def _shown_roll(self) -> Array:
@@ -296,19 +320,21 @@ class _Known:
 
     def shown_deg(self, road: Array, lasting: Array) -> tuple[Array, Array]:
         """The camera's pitch and roll against gravity, as edges show them."""
-        pitch = self.standing.pitch_deg + road[:, 0] + road[:, 1] + self._shown_pitch @ lasting
-        return pitch, road[:, 2] + self._shown_roll @ lasting
+        mounted_deg, columns = self._shown_pitch(lasting)
+        pitch = mounted_deg + road[:, 0] + road[:, 2] + columns @ lasting
+        return pitch, road[:, 3] + self._shown_roll @ lasting
 
     def of_steps(self, turns: _Turns) -> Equations:
         """Of the measured changes of pitch and roll, not yet weighed."""
         yaw = np.radians(turns.yaw_deg)
-        half, one = yaw / 2.0, np.ones(yaw.size)
+        half, one, none = yaw / 2.0, np.ones(yaw.size), np.zeros(yaw.size)
         # A vehicle tipped up on its springs does not travel where its camera looks.
         by_tipped = turns.pitch_per_down_px / self.standing.pixel_deg
         # Of a camera that leans to the right a turn to the left is, in its own axes, a pitch
         # downward; of one that looks up it is a roll to the right.
-        of_pitch = [-one, -one - by_tipped / 2.0, -half, one, one - by_tipped / 2.0, -half]
-        of_roll = [half, half, -one, half, half, one]
+        of_pitch = [-one, none, -one - by_tipped / 2.0, -half]
+        of_pitch += [one, none, one - by_tipped / 2.0, -half]
+        of_roll = [half, none, half, -one, half, none, half, one]
         pitch, roll = self._pitch, self._roll
         squat = LASTING.index("squat")
         lasting_pitch = np.diff(pitch, axis=0) - yaw[:, None] * _midway(roll)
@@ -318,6 +344,9 @@ class _Known:
         lasting_pitch[:, LASTING.index("down_px")] -= turns.pitch_per_down_px
         lasting_roll = np.diff(roll, axis=0) + yaw[:, None] * _midway(pitch)
         lasting_roll[:, LASTING.index("turned")] -= yaw
+        lasting_roll[:, LASTING.index("bent")] -= turns.roll_per_bent
+        # Of a focal length taken wrongly the roll in bends tells nothing: yaw and mounting are off
+        # by the same ratio, and so is the roll that they make.
         roll_deg = turns.roll_deg - yaw * self.standing.pitch_deg
         return Equations(
             np.stack([np.stack(of_pitch, 1), np.stack(of_roll, 1)], axis=1),
@@ -330,18 +359,23 @@ class _Known:
             ),
         )
 
-    def of_edges(self, normal: Array, right: Array) -> Equations:
+    def of_edges(self, normal: Array, right: Array, lasting: Array) -> Equations:
         """Of what edges tell of roll, pitch and bending (`Uprights.told`)."""
+        mounted_deg, columns = self._shown_pitch(lasting)
         lower = np.linalg.cholesky(normal + _NOTHING * np.eye(3))
         root = np.swapaxes(lower, 1, 2)
         seen = np.linalg.solve(lower, right[:, :, None])
-        seen -= root[:, :, 1:2] * self.standing.pitch_deg
-        # Roll is the third unknown; pitch the sum of the first two.
-        of = np.stack([root[:, :, 1], root[:, :, 1], root[:, :, 0]], axis=2)
-        lasting = np.stack(
-            [self._shown_roll, self._shown_pitch, self._by_lasting(bent=1.0)], axis=1
-        )
-        return Equations(of, np.concatenate([seen, root @ lasting], axis=2))
+        seen -= root[:, :, 1:2] * mounted_deg
+        # Roll is the last unknown; pitch the sum of the road's and the springs'.
+        of = np.stack([root[:, :, 1], 0.0 * root[:, :, 1], root[:, :, 1], root[:, :, 0]], axis=2)
+        shown = np.stack([self._shown_roll, columns, self._by_lasting(bent=1.0)], axis=1)
+        return Equations(of, np.concatenate([seen, root @ shown], axis=2))
+
+
+def _longer(lasting: Array) -> float:
+    """Logarithm of how much longer than taken the focal length is in the picture's middle."""
+    bent, focal = (float(lasting[LASTING.index(name)]) for name in ("bent", "focal"))
+    return min(MOST_LONGER, max(-MOST_LONGER, focal + BENT_FOCAL * bent))
 
 
 def _midway(values: Array) -> Array:

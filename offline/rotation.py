@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offline import corners
-from offline.corners import Tracked
+from offline.corners import Places, Tracked
 from offline.mounting import Mounting
 
 
@@ -33,6 +33,10 @@ class Rotation:
         rendered roads).
     pitch_per_down_px : float
         Degrees by which `pitch_deg` changes if the direction of travel lies a pixel lower.
+    roll_per_bent : float
+        Degrees by which `roll_deg` changes if the lens bends lines by 1e-5 per square pixel
+        (`offline.uprights`), as driving on and the yaw let expect. What the measured pitch and roll
+        would add goes with their own errors, so that a fit would choose the lens that lessens them.
     agreeing : float
         Corners that agree, each counted by how well.
     """
@@ -43,6 +47,7 @@ class Rotation:
     pitch_sd_deg: float
     roll_sd_deg: float
     pitch_per_down_px: float
+    roll_per_bent: float = 0.0
     agreeing: float = math.inf
 
     @property
@@ -65,6 +70,9 @@ TRIED_RAD: Final = np.radians(
 )
 """Turns tried for a start: at junctions vehicles turn by some 20 degrees in half a second. Those
 of a longer lens are as many pixels."""
+SMALL: Final = 1e-3
+"""Change of what a turn's dependence on the camera is told by."""
+DOWN: Final = np.array([0.0, 1.0])
 TIGHTEST_M: Final = 4.0
 """No road vehicle's rear axle turns on a smaller radius; what says so is traffic that crosses."""
 NO_TURN_RAD: Final = 0.02
@@ -95,34 +103,37 @@ def rotation(tracked: Tracked, mounting: Mounting) -> Rotation | None:
     Rotation or None
         None where too few corners are clear of the direction of travel.
     """
-    p, q = tracked.before, tracked.after
-    moved = q - p
-    midway = (p + q) / 2.0
-    field = corners.motion_field(midway, mounting.focal_px)
+    focal_px = mounting.focal_px
+    field = corners.motion_field((tracked.before + tracked.after) / 2.0, focal_px)
     last = SCALES_PX[-1]
     prior = np.diag(last**2 / np.radians(corners.TURN_SD_DEG) ** 2)
     turn = _likely(tracked, mounting, field)
     for number, scale in enumerate(SCALES_PX):
         if number in (0, AGAIN):
             # The direction of travel depends on the turn.
-            slip_px = mounting.focal_px * float(tracked.slip(turn[1]))
-            away = midway - (mounting.right_px + slip_px, mounting.down_px)
-            length = np.maximum(np.hypot(away[:, 0], away[:, 1]), 1e-3)
-            clear = length > CLEAR_PX
-            if np.count_nonzero(clear) < corners.FEWEST:
+            slip_px = focal_px * float(tracked.slip(turn[1]))
+            travel = np.array([mounting.right_px + slip_px, mounting.down_px])
+            seen = _Across.of(tracked.before, tracked.after, travel, focal_px)
+            if np.count_nonzero(seen.clear) < corners.FEWEST:
                 return None
-            right, down = -away[:, 1] / length, away[:, 0] / length
-            equations = right[:, None] * field[:, 0] + down[:, None] * field[:, 1]
-            equations *= clear[:, None]
-            moved_px = clear * (right * moved[:, 0] + down * moved[:, 1])
-        off = moved_px - equations @ turn
+        off = seen.off(turn)
         weight = (1.0 + (off / scale) ** 2) ** -2
-        weighted = equations * weight[:, None]
-        normal = weighted.T @ equations + prior
+        weighted = seen.equations * weight[:, None]
+        normal = weighted.T @ seen.equations + prior
         turn = turn + np.linalg.solve(normal, weighted.T @ off - prior @ turn)
     spread = np.linalg.inv(normal)
-    by_down = clear * (moved - field @ turn)[:, 0] / length
-    by_down_px = spread @ (weighted.T @ by_down)
+    lower = _Across.of(tracked.before, tracked.after, travel + DOWN * SMALL, focal_px)
+    # As if the camera had only driven on and turned to the side, and nothing been measured wrongly.
+    midway = (tracked.before + tracked.after) / 2.0
+    away = midway - travel
+    away /= np.maximum(np.linalg.norm(away, axis=1, keepdims=True), 1e-3)
+    driven = tracked.after - tracked.before - field @ turn
+    half = (field[:, :, 1] * turn[1] + away * (driven * away).sum(axis=1, keepdims=True)) / 2.0
+    straight = _Across.of(midway - half, midway + half, travel, focal_px)
+    unbent = _Across.of(_unbent(midway - half), _unbent(midway + half), _unbent(travel), focal_px)
+    only = turn * [0.0, 1.0, 0.0]
+    changes = [lower.off(turn) - seen.off(turn), unbent.off(only) - straight.off(only)]
+    by = np.degrees(spread @ (weighted.T @ np.stack(changes, axis=1))) / SMALL
     pitch_deg, yaw_deg, left_deg = np.degrees(turn).tolist()
     pitch_sd_deg, _, roll_sd_deg = np.degrees(last * np.sqrt(np.diag(spread))).tolist()
     return Rotation(
@@ -131,9 +142,50 @@ def rotation(tracked: Tracked, mounting: Mounting) -> Rotation | None:
         -left_deg,
         pitch_sd_deg,
         roll_sd_deg,
-        float(np.degrees(by_down_px[0])),
-        float(weight[clear].sum()),
+        pitch_per_down_px=float(by[0, 0]),
+        roll_per_bent=-float(by[2, 1]),
+        agreeing=float(weight[seen.clear].sum()),
     )
+
+
+@dataclass(frozen=True)
+class _Across:
+    """What corners moved across the lines that lead away from the direction of travel.
+
+    Attributes
+    ----------
+    clear : ndarray of bool, shape (n,)
+        Corners for which that line is known.
+    equations : ndarray, shape (n, 3)
+        Pixels per radian of pitch, yaw and roll; 0 for the others.
+    moved_px : ndarray, shape (n,)
+    """
+
+    clear: NDArray[np.bool_]
+    equations: NDArray[np.float64]
+    moved_px: NDArray[np.float64]
+
+    @classmethod
+    def of(
+        cls, before: Places, after: Places, travel: NDArray[np.float64], focal_px: float
+    ) -> _Across:
+        midway = (before + after) / 2.0
+        away = midway - travel
+        length = np.maximum(np.hypot(away[:, 0], away[:, 1]), 1e-3)
+        clear = length > CLEAR_PX
+        across = clear[:, None] * np.stack([-away[:, 1], away[:, 0]], axis=1) / length[:, None]
+        field = corners.motion_field(midway, focal_px)
+        equations = across[:, :1] * field[:, 0] + across[:, 1:] * field[:, 1]
+        return cls(clear, equations, ((after - before) * across).sum(axis=1))
+
+    def off(self, turn: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What a turn leaves of it, shape (n,)."""
+        return np.asarray(self.moved_px - self.equations @ turn)
+
+
+def _unbent(places: Places) -> Places:
+    """Places as a lens would show them that bends by `SMALL` times 1e-5 per square pixel less."""
+    return np.asarray(places * (1.0 + SMALL * 1e-5 * (places**2).sum(axis=-1, keepdims=True)))
 
 
 def _likely(

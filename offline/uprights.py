@@ -107,6 +107,25 @@ def passing(edges: Sequence[Edges], driven_m: Array) -> list[Edges]:
     ]
 
 
+def passing_until(edges: Sequence[Edges], driven_m: Array, whole: Sequence[Edges]) -> list[Edges]:
+    """What `passing` leaves of the first pictures of a drive, as if it had ended with them.
+
+    Parameters
+    ----------
+    edges : sequence of Edges, length n
+        Those of the first pictures.
+    driven_m : ndarray, shape (n,)
+    whole : sequence of Edges, at least n long
+        What `passing` leaves of the whole drive: what comes later matters to few pictures only.
+    """
+    edged = np.flatnonzero([each.x.size > 0 for each in edges])
+    if edged.size <= 2 * (AROUND + 1):
+        return passing(edges, driven_m)
+    begin, kept = int(edged[-2 * (AROUND + 1)]), int(edged[-(AROUND + 1)])
+    rest = passing(edges[begin:], np.asarray(driven_m)[begin:])
+    return [*whole[:kept], *rest[kept - begin :]]
+
+
 class Uprights:
     """Edges at the places of a drive, weighed by how well they fit what else is known.
 

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 from rich.console import Console
 from rich.progress import Progress
+
+if TYPE_CHECKING:
+    from offline.training.roadset import RoadSet
 
 
 @click.command()
@@ -19,35 +24,74 @@ from rich.progress import Progress
     help="Folder of the set; rendering goes on with what is missing.",
 )
 @click.option("--roads", type=click.IntRange(1), default=1000, show_default=True,
-              help="How many roads the set shall hold, about 90 frames each.")  # fmt: skip
+              help="How many roads the set shall hold, about 205 frames each.")  # fmt: skip
 @click.option("--first", type=click.IntRange(0), default=0, show_default=True,
               help="Number of the first road; several processes can share a set by taking "
               "different ranges.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True,
               help="Road k of a seed is always the same road.")  # fmt: skip
+@click.option("--stretches", type=click.IntRange(1), default=1, show_default=True,
+              help="Roads a drive: one vehicle and camera on one day, a minute or two unseen "
+              "between them.")  # fmt: skip
+@click.option("--measure", is_flag=True,
+              help="Render nothing: measure those roads of --out again whose motion another "
+              "version measured.")  # fmt: skip
 @click.option("--preview", is_flag=True, help="Also write the 320x180 stills as JPEG to look at.")
 @click.option("--json", "as_json", is_flag=True, help="Print a summary as JSON.")
-def command(out: Path, roads: int, first: int, seed: int, preview: bool, as_json: bool) -> None:
+@click.pass_context
+def command(
+    context: click.Context, out: Path, roads: int, first: int, seed: int, stretches: int,
+    measure: bool, preview: bool, as_json: bool,
+) -> None:  # fmt: skip
     """Render synthetic roads for training and evaluation.
 
-    Every tenth road is for validation and every tenth for testing; a road is never split. Labels
+    Every tenth drive is for validation and every tenth for testing; a drive is never split. Labels
     come from the road's geometry: mean grade over the next 15 m, heading change over the next
     25 m, curvature. Needs no display: Mesa's software OpenGL will do.
     """
-    from offline.training import synth
-
     out = out.expanduser()
-    wanted = range(first, first + roads)
+    if measure:
+        told = [
+            f"--{name}"
+            for name in ("roads", "first", "seed", "stretches", "preview")
+            if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        ]
+        if told:
+            raise click.UsageError(f"--measure takes all roads of --out: leave out {told[0]}")
+        summary = _measure(out)
+    else:
+        from offline.training.roadset import RoadSet
+
+        summary = _render(out, RoadSet(seed, stretches), range(first, first + roads), preview)
+    if as_json:
+        click.echo(json.dumps({"folder": str(out), **summary}))
+    else:
+        click.echo(f"{out}: " + ", ".join(f"{n} roads {what}" for what, n in summary.items()))
+
+
+def _render(out: Path, roads: RoadSet, wanted: range, preview: bool) -> dict[str, int]:
+    from offline.training import synth
+    from offline.training.roadframes import road_file
+
+    present = sum(road_file(out, road).exists() for road in wanted)
     rendered = 0
     with Progress(console=Console(stderr=True)) as progress:
-        task = progress.add_task("roads", total=roads)
-        present = sum(synth.road_file(out, road).exists() for road in wanted)
-        progress.update(task, completed=present)
-        for _ in synth.render_set(out, seed, wanted, preview):
+        task = progress.add_task("roads", total=len(wanted), completed=present)
+        for _ in synth.render_set(out, roads, wanted, preview=preview):
             rendered += 1
             progress.advance(task)
-    summary = {"folder": str(out), "seed": seed, "rendered": rendered, "present": present}
-    if as_json:
-        click.echo(json.dumps(summary))
-    else:
-        click.echo(f"{out}: {rendered} roads rendered, {present} were there")
+    return {"rendered": rendered, "there before": present}
+
+
+def _measure(out: Path) -> dict[str, int]:
+    from offline.training import synth
+
+    count = 0
+    with Progress(console=Console(stderr=True)) as progress:
+        drives = synth.stale_drives(out)
+        task = progress.add_task("roads", total=sum(map(len, drives)))
+        for files in drives:
+            synth.measure_drive(files)
+            count += len(files)
+            progress.advance(task, len(files))
+    return {"measured": count}

@@ -115,15 +115,24 @@ def draw_mounting(rng: np.random.Generator) -> Mounting:
     )
 
 
-def draw_drive(rng: np.random.Generator, network: RoadNetwork) -> Drive:
-    """Drive along the network's line with a drawn driver, vehicle and camera."""
+def draw_drive(
+    rng: np.random.Generator, network: RoadNetwork, who: np.random.Generator | None = None
+) -> Drive:
+    """Drive along the network's line with a drawn driver, vehicle and camera.
+
+    Parameters
+    ----------
+    who : Generator, optional
+        Draws driver, vehicle and camera; `rng` otherwise.
+    """
+    who = who or rng
     keep = _lane(rng, network)
     path, places_m = beside(network.line, keep + _weave(rng, network))
-    s_m, speed = _advance(rng, network, path, places_m)
+    s_m, speed = _advance(rng, who, network, path, places_m)
     n = s_m.size
-    mounting = draw_mounting(rng)
+    mounting = draw_mounting(who)
     # The rear axle does not slide sideways, so the vehicle heads where the road led back there.
-    rear_axle_m = float(rng.uniform(*REAR_AXLE_M))
+    rear_axle_m = float(who.uniform(*REAR_AXLE_M))
     heading = path.at(s_m - rear_axle_m, path.heading)
     x, y, z = (path.at(s_m, values) for values in (path.x, path.y, path.z))
     rear = path.at(s_m - rear_axle_m, path.z)
@@ -133,7 +142,7 @@ def draw_drive(rng: np.random.Generator, network: RoadNetwork) -> Drive:
     pitch = (
         np.arctan((front - rear) / WHEELBASE_M)
         + mounting.pitch_rad
-        + math.radians(float(rng.uniform(*SQUAT_DEG))) * acceleration
+        + math.radians(float(who.uniform(*SQUAT_DEG))) * acceleration
         + rng.normal(0, 1, n) * roughness
     )
     yaw = heading + mounting.yaw_rad + np.radians(0.5) * _smooth_noise(rng, n, 3)
@@ -142,7 +151,7 @@ def draw_drive(rng: np.random.Generator, network: RoadNetwork) -> Drive:
     lateral_acceleration = speed**2 * path.at(s_m, path.curvature)
     roll = (
         mounting.roll_rad
-        + math.radians(float(rng.uniform(*BODY_ROLL_DEG))) * lateral_acceleration
+        + math.radians(float(who.uniform(*BODY_ROLL_DEG))) * lateral_acceleration
         + math.radians(CROSSFALL_DEG) * crossfall
         + rng.normal(0, 0.4, n) * roughness
     )
@@ -162,7 +171,7 @@ def draw_drive(rng: np.random.Generator, network: RoadNetwork) -> Drive:
         eye=eye,
         rotation=axes,
         mounting=mounting,
-        movement=_movement(rng, axes, speed, ahead, yaw_rate, roughness),
+        movement=_movement(rng, who, axes, speed, ahead, yaw_rate, roughness),
     )
 
 
@@ -202,6 +211,7 @@ def _weave(rng: np.random.Generator, network: RoadNetwork) -> Array:
 
 def _movement(
     rng: np.random.Generator,
+    who: np.random.Generator,
     axes: Array,
     speed_mps: Array,
     ahead: Array,
@@ -209,7 +219,7 @@ def _movement(
     roughness: float,
 ) -> Movement:
     """Draw how long the camera reads out a picture, and how it moves meanwhile."""
-    readout_s = float(rng.uniform(*READOUT_S)) * (rng.random() >= GLOBAL_SHUTTER_SHARE)
+    readout_s = float(who.uniform(*READOUT_S)) * (who.random() >= GLOBAL_SHUTTER_SHARE)
     right, backward = axes[:, 0], axes[:, 2]
     moving = (speed_mps > 0.0)[:, None]
     bounce = 2.0 * math.pi * BOUNCE_HZ * roughness * rng.normal(0, 1, (2, speed_mps.size, 1))
@@ -246,7 +256,11 @@ def _smooth_noise(rng: np.random.Generator, n: int, frames: float) -> Array:
 
 
 def _advance(
-    rng: np.random.Generator, network: RoadNetwork, path: Path, places_m: Array
+    rng: np.random.Generator,
+    who: np.random.Generator,
+    network: RoadNetwork,
+    path: Path,
+    places_m: Array,
 ) -> tuple[Array, Array]:
     """Distances and speeds twice a second, limited by curvature, comfort and setting."""
     free_kmh = {
@@ -254,8 +268,8 @@ def _advance(
         "motorway": (70, 120), "ramp": (30, 55), "mountain": (25, 60),
     }[network.setting]  # fmt: skip
     free = float(rng.uniform(*free_kmh)) / 3.6
-    comfort = float(rng.uniform(1.5, 3.2))
-    braking, gaining = float(rng.uniform(1.0, 2.2)), float(rng.uniform(0.7, 1.8))
+    comfort = float(who.uniform(1.5, 3.2))
+    braking, gaining = float(who.uniform(1.0, 2.2)), float(who.uniform(0.7, 1.8))
     limit = np.minimum(free, np.sqrt(comfort / np.maximum(np.abs(path.curvature), 1e-4)))
     for i in range(limit.size - 2, -1, -1):
         limit[i] = min(limit[i], math.sqrt(limit[i + 1] ** 2 + 2 * braking * STEP_M))

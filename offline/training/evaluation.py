@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from offline import roadscene
 from offline.classifier import Classifier
 from offline.errors import InputError
-from offline.training import calibration, sources, synth, tables
+from offline.training import calibration, roadset, sources, tables
 from offline.training.framesets import FrameSet
 from offline.training.persistence import Persistence, persistence
 
@@ -229,12 +229,12 @@ def read_evaluation_data(
     InputError
         The data are none of these, or a label is no class of the model.
     """
-    if ended and not (data / synth.SET_FILE).exists():
+    if ended and not (data / roadset.SET_FILE).exists():
         raise InputError(
             f"{data} is no synthetic set, so how its roads go on is not known: leave out --ended"
         )
     if data.is_dir():
-        if (data / synth.SET_FILE).exists():
+        if (data / roadset.SET_FILE).exists():
             found = sources.read_synth(data, heads, split, ended="only" if ended else "left out")
             if not found:
                 raise InputError(f"{data} holds no road of the split {split}")

@@ -102,7 +102,7 @@ def write_release(
         ],
         "heads": {head: list(classes) for head, classes in config.heads.items()},
         "training_frames": frame_counts(data.train),
-        "validation_frames": {frames.name: len(frames) for frames in data.validation},
+        "validation_frames": frame_counts(data.validation),
         "stages": [stage.model_dump() for stage in config.stages],
         "single_frame": config.single_frame,
         "seed": config.seed,

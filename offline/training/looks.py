@@ -32,28 +32,37 @@ def ground_color(rng: np.random.Generator, setting: str) -> NDArray[np.float64]:
     return np.asarray(color * rng.uniform(0.6, 1.3))
 
 
-def draw_look(rng: np.random.Generator, network: RoadNetwork) -> Look:
-    """Draw the sun, the weather and the road's paint."""
-    weather = str(rng.choice(["sun", "cloud", "haze", "dusk", "wet"], p=[0.5, 0.2, 0.1, 0.1, 0.1]))
+def draw_look(
+    rng: np.random.Generator, network: RoadNetwork, day: np.random.Generator | None = None
+) -> Look:
+    """Draw the sun, the weather and the road's paint.
+
+    Parameters
+    ----------
+    day : Generator, optional
+        Draws sun and weather; `rng` otherwise.
+    """
+    day = day or rng
+    weather = str(day.choice(["sun", "cloud", "haze", "dusk", "wet"], p=[0.5, 0.2, 0.1, 0.1, 0.1]))
     elevation = math.radians(
-        float(rng.uniform(4, 20) if weather == "dusk" else rng.uniform(12, 65))
+        float(day.uniform(4, 20) if weather == "dusk" else day.uniform(12, 65))
     )
-    azimuth = float(rng.uniform(-math.pi, math.pi))
+    azimuth = float(day.uniform(-math.pi, math.pi))
     direction = (
         math.cos(elevation) * math.cos(azimuth),
         math.cos(elevation) * math.sin(azimuth),
         math.sin(elevation),
     )
     sun, ambient = {
-        "sun": (rng.uniform(0.8, 1.6), rng.uniform(0.1, 0.4)),
-        "cloud": (rng.uniform(0.0, 0.2), rng.uniform(0.5, 0.9)),
-        "haze": (rng.uniform(0.2, 0.6), rng.uniform(0.4, 0.7)),
-        "dusk": (rng.uniform(0.15, 0.6), rng.uniform(0.08, 0.3)),
-        "wet": (rng.uniform(0.0, 0.15), rng.uniform(0.35, 0.7)),
+        "sun": (day.uniform(0.8, 1.6), day.uniform(0.1, 0.4)),
+        "cloud": (day.uniform(0.0, 0.2), day.uniform(0.5, 0.9)),
+        "haze": (day.uniform(0.2, 0.6), day.uniform(0.4, 0.7)),
+        "dusk": (day.uniform(0.15, 0.6), day.uniform(0.08, 0.3)),
+        "wet": (day.uniform(0.0, 0.15), day.uniform(0.35, 0.7)),
     }[weather]
-    sky = float(rng.uniform(0.55, 1.5)) * (0.45 if weather == "dusk" else 1.0)
-    haze_per_m = {"haze": rng.uniform(0.004, 0.015), "wet": rng.uniform(0.002, 0.01)}.get(
-        weather, rng.uniform(0.0001, 0.0025)
+    sky = float(day.uniform(0.55, 1.5)) * (0.45 if weather == "dusk" else 1.0)
+    haze_per_m = {"haze": day.uniform(0.004, 0.015), "wet": day.uniform(0.002, 0.01)}.get(
+        weather, day.uniform(0.0001, 0.0025)
     )
     verge = ground_color(rng, network.setting)
     built_up = network.setting in ("street", "suburb")

@@ -24,6 +24,7 @@ LENGTH_M: Final = (600.0, 1000.0)
 as they do on a trip."""
 PLANE_FADES_M: Final = 20.0
 """Side roads leave a sloping junction in its plane and are level across so far from it."""
+STEEPEST: Final = 0.125
 TRIES: Final = 100
 """A path that crosses itself is drawn again."""
 
@@ -121,12 +122,22 @@ class RoadNetwork:
     turns: list[Turn] = field(default_factory=list)
 
 
-def build_network(rng: np.random.Generator) -> RoadNetwork:
-    """Draw a road network at random: its setting, path, side roads."""
+def build_network(
+    rng: np.random.Generator, country: np.random.Generator | None = None, climb: float = 0.0
+) -> RoadNetwork:
+    """Draw a road network at random: its setting, path, side roads.
+
+    Parameters
+    ----------
+    country : Generator, optional
+        Draws on which side people drive there; `rng` otherwise.
+    climb : float
+        Added to every grade, rise over run.
+    """
     setting = str(rng.choice(SETTINGS, p=_SHARES))
     for _ in range(TRIES):
         curvature, turns = _curvature_profile(rng, setting)
-        grade = _grade_profile(rng, setting, curvature.size, turns)
+        grade = _grade_profile(rng, setting, curvature.size, turns, climb)
         line = integrate(curvature, grade, heading=float(rng.uniform(-math.pi, math.pi)))
         if not _crosses_itself(line):
             break
@@ -144,7 +155,7 @@ def build_network(rng: np.random.Generator) -> RoadNetwork:
         junctions=junctions,
         half_width_m=half_width,
         lanes=lanes,
-        left_hand_traffic=bool(rng.random() < 0.3),
+        left_hand_traffic=bool((country or rng).random() < 0.3),
         turns=turns,
     )
 
@@ -286,7 +297,7 @@ def _corner(
 
 
 def _grade_profile(
-    rng: np.random.Generator, setting: str, samples: int, turns: list[Turn]
+    rng: np.random.Generator, setting: str, samples: int, turns: list[Turn], climb: float
 ) -> Array:
     """Grade over distance: level stretches, climbs and descents joined by vertical curves."""
     hilly = rng.random() < _HILL_SHARE[setting]
@@ -303,6 +314,7 @@ def _grade_profile(
             sign = -sign if rng.random() < 0.65 else sign
         level_next = not level_next if rng.random() < 0.7 else level_next
         grade = np.concatenate([grade, np.full(_samples(length), value)])
+    grade = np.clip(grade + climb, -STEEPEST, STEEPEST)
     smooth = gaussian_filter1d(grade[:samples], float(rng.uniform(5.0, 14.0)) / STEP_M)
     s = np.arange(samples) * STEP_M
     for turn in turns:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from offline import motion, preprocessing, roadscene
 from offline.errors import InputError
 from offline.odometer import Odometer
-from offline.training import synth, tables
+from offline.training import roadframes, roadset, tables
 from offline.training.config import (
     FolderSource,
     Source,
@@ -29,7 +29,8 @@ from onboard.stills import FOV_RANGE_DEG
 
 Split = Literal["train", "validation", "test"]
 Ended = Literal["left out", "also", "only"]
-"""Whether frames are read as they would be had the recording ended soon after (`synth.Ends`)."""
+"""Whether frames are read as they would be had the recording ended soon after them
+(`roadframes.Ends`)."""
 PICTURES: Final = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 AUXILIARY: Final = ("grade", "heading", "curvature", "horizon")
 GRADE_UNIT_PERCENT: Final = 5.0
@@ -85,12 +86,12 @@ def read_synth(
     Targets are soft near the geometry rules' thresholds, where a label is a coin's toss.
     """
     tables.require_road_heads(heads, str(folder))
-    files = synth.road_files(folder, split)
+    files = roadset.road_files(folder, split)
     if roads is not None:
         files = [(road, file) for road, file in files if road < roads]
     if not files:
         return []
-    held = [(road, synth.read_road(file)) for road, file in files]
+    held = [(road, roadframes.read_road(file)) for road, file in files]
     starts = np.cumsum([0] + [frames.planes.shape[0] for _, frames in held])
     rows, stacks, codes, groups, names = [], [], [], [], []
     for (road, f), start in zip(held, starts[:-1].tolist(), strict=True):
@@ -110,7 +111,7 @@ def read_synth(
     def along(name: str) -> NDArray[np.float64]:
         return np.concatenate([getattr(f, name) for _, f in held])[row]
 
-    along_drive = np.concatenate([synth.driven_m(f.speed_mps) for _, f in held])
+    along_drive = np.concatenate([roadframes.driven_m(f.speed_mps) for _, f in held])
     grade, heading = along("grade_percent"), along("heading_change_deg")
     curvature, horizon = along("curvature_per_m"), along("horizon")
     course = np.concatenate([np.asarray(f.course) for _, f in held])[row].tolist()

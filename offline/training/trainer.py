@@ -321,14 +321,16 @@ class Trainer:
         """Mean macro-F1 over heads and, by share, over sources on validation frames."""
         scores: dict[str, float] = {}
         shares: list[float] = []
-        for frames, share in zip(self._data.validation, self._data.validation_shares, strict=True):
+        sets = zip(self._data.validation, self._data.validation_shares, strict=True)
+        for number, (frames, share) in enumerate(sets, start=1):
             limited = _thinned(frames, 1500)
             logits = predict(model, limited, self._heads, single_frame=self._config.single_frame)
             for head in self._heads:
                 truth = limited.labels(head)
                 if (truth >= 0).any():
                     guess = logits[head].argmax(axis=1)
-                    key = f"{frames.name} {head}"
+                    # Sets of one kind have one name.
+                    key = f"{number} {frames.name} {head}"
                     scores[key] = macro_f1(truth, guess, len(self._config.heads[head]))
                     shares.append(share)
         score = float(np.average(list(scores.values()), weights=shares))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from offline.chain import Chain, Equations
+from offline.chain import Chain, Equations, Rough, Smooth
 
-UNKNOWNS = ((1.6, 60.0), (0.25, 0.0), (0.8, 20.0))
+UNKNOWNS = (Rough(1.6, 60.0), Rough(0.25, 0.0), Rough(0.8, 20.0))
 
 
 def dense(chain: Chain) -> np.ndarray:
@@ -44,10 +44,26 @@ def test_an_unknown_that_is_drawn_back_varies_as_told() -> None:
     apart_m = np.array([1.0, 8.0, 30.0, 200.0])
     covariance = np.linalg.inv(dense(Chain.drawn_back(apart_m, UNKNOWNS)))
     place = np.concatenate([[0.0], np.cumsum(apart_m)])
-    for k, (sd, length_m) in enumerate(UNKNOWNS):
+    for k, each in enumerate(UNKNOWNS):
         far = np.abs(place[:, None] - place)
-        expected = sd**2 * (np.exp(-far / length_m) if length_m else np.eye(5))
+        expected = each.sd**2 * (np.exp(-far / each.length_m) if each.length_m else np.eye(5))
         assert covariance[k::3, k::3] == pytest.approx(expected)
+
+
+def test_a_smooth_unknown_varies_as_told_and_knows_its_change() -> None:
+    apart_m = np.array([1.0, 8.0, 30.0, 0.05, 200.0])
+    chain = Chain.drawn_back(apart_m, (Rough(0.5, 10.0), Smooth(1.6, 40.0)))
+    covariance = np.linalg.inv(dense(chain))
+    place = np.concatenate([[0.0], np.cumsum(apart_m)])
+    far = np.sqrt(3.0) * np.abs(place[:, None] - place) / 40.0
+    # Matérn's covariance of order 3/2.
+    assert covariance[1::3, 1::3] == pytest.approx(1.6**2 * (1.0 + far) * np.exp(-far), rel=1e-3)
+    slope = 1.6 * np.sqrt(3.0) / 40.0
+    assert np.diag(covariance)[2::3] == pytest.approx(slope**2, rel=1e-3)
+    # What it is some metres on follows its change here.
+    onward = covariance[4, 2] / covariance[2, 2]
+    assert onward == pytest.approx(1.0 * np.exp(-np.sqrt(3.0) / 40.0), rel=1e-3)
+    assert np.abs(covariance[0::3, 1::3]).max() < 1e-9
 
 
 def test_it_is_least_squares(equations: tuple[Equations, Equations]) -> None:
@@ -67,4 +83,4 @@ def test_it_is_least_squares(equations: tuple[Equations, Equations]) -> None:
 
 def test_one_place_alone_is_no_chain() -> None:
     chain = Chain.drawn_back(np.zeros(0), UNKNOWNS)
-    assert chain.variances()[0] == pytest.approx([sd**2 for sd, _ in UNKNOWNS])
+    assert chain.variances()[0] == pytest.approx([each.sd**2 for each in UNKNOWNS])

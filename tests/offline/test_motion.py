@@ -51,7 +51,8 @@ def test_a_right_angle_is_a_heading_and_a_tight_curvature() -> None:
     assert (behind[[37, 60]] == 0.0).all()
     assert behind[45] == pytest.approx(90.0 - 18.0 * REAR_AXLE_M / 3.0, abs=3)
     here = (column(codes, "curvature_behind") - 128) / motion.SIGNED["curvature_behind"]
-    assert here[42] == pytest.approx(0.105, abs=0.002)
+    # Less by what lenses bend as a rule (`roadpitch.EXPECTED`).
+    assert here[42] == pytest.approx(0.105 / 1.013, abs=0.001)
     assert here[48] == 0.0
     assert column(codes, "peak_curvature")[37] / motion.PEAK_CODE == pytest.approx(0.105, abs=0.01)
     assert (column(codes, "heading_known")[:70] == 255).all()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation as SpatialRotation
 
 from offline import corners
 from offline.corners import Tracked, focal_px, track
@@ -155,3 +158,63 @@ def test_a_long_lens_measures_a_turn_to_the_pixel(fov_deg: float) -> None:
 def test_a_blank_picture_has_no_turn():
     blank = np.full((96, 160), 128, np.uint8)
     assert turned(blank, blank, mounted()) is None
+
+
+LOOKS_DOWN = Mounting(0.0, -20.0, 0.5, focal_px())
+
+
+def bend_of(kappa: float, turn_deg: tuple[float, ...] = (0.4, 8.0, -0.5)) -> Tracked:
+    """Corners of a turn, as a lens shows them that bends by so many 1e-5."""
+    focal = focal_px()
+    rng = np.random.default_rng(4)
+    count = 400
+    # Mostly above the middle, as beside a road; near ones move more.
+    x, y = rng.uniform(-75, 75, count), rng.uniform(-40, 15, count)
+    depth_m = rng.uniform(8.0, 60.0, count)
+    rays = np.stack([x / focal, y / focal, np.ones(count)], axis=1) * depth_m[:, None]
+    turn = SpatialRotation.from_rotvec(np.radians(turn_deg))
+    after = turn.apply(rays - [0.0, 1.5 * LOOKS_DOWN.down_px / focal, 1.5])
+    seen = [np.stack([x, y], axis=1), focal * after[:, :2] / after[:, 2:]]
+    # Undistorted places are (1 + kappa r²) times those seen.
+    bent = [each / (1.0 + 1e-5 * kappa * (each**2).sum(1, keepdims=True)) for each in seen]
+    return Tracked(*bent, STRAIGHT_M)
+
+
+def mounted_as_seen(ratio: float) -> Mounting:
+    """What is measured of `LOOKS_DOWN` if its focal length is taken shorter by a ratio."""
+    return replace(LOOKS_DOWN, focal_px=focal_px() / ratio)
+
+
+@pytest.mark.parametrize("ratio", [0.8, 1.25])
+def test_a_focal_length_taken_wrongly_leaves_the_roll_of_a_level_bend_alone(ratio: float) -> None:
+    """Yaw, mounting and roll go together, so that bends tell nothing of the focal length."""
+    mounting = mounted_as_seen(ratio)
+    found = rotation(bend_of(0.0), mounting)
+    assert found is not None
+    pitch_deg = np.degrees(np.arctan(mounting.down_px / mounting.focal_px))
+    expected = np.radians(found.yaw_deg) * pitch_deg
+    truth = rotation(bend_of(0.0), LOOKS_DOWN)
+    assert truth is not None
+    true_deg = np.degrees(np.arctan(LOOKS_DOWN.down_px / LOOKS_DOWN.focal_px))
+    own = truth.roll_deg - np.radians(truth.yaw_deg) * true_deg
+    assert found.roll_deg - expected == pytest.approx(own, abs=0.12)
+    assert abs(found.roll_deg - truth.roll_deg) > 0.15
+
+
+def test_a_lens_that_bends_changes_the_roll_as_foretold() -> None:
+    straight, bent = (rotation(bend_of(kappa), LOOKS_DOWN) for kappa in (0.0, 0.1))
+    assert straight is not None
+    assert bent is not None
+    assert abs(bent.roll_per_bent) > 0.1
+    # Seen through the lens that bends by 0.1, the roll is less by what undoing that would add.
+    assert straight.roll_deg - bent.roll_deg == pytest.approx(0.1 * bent.roll_per_bent, rel=0.1)
+
+
+def test_what_a_lens_bends_does_not_go_with_the_pitch_and_roll_measured() -> None:
+    """A fit would choose the lens that lessens their errors, the more the longer the drive."""
+    turns = [(pitch, 0.0, roll) for pitch in (-1.0, 0.0, 1.0) for roll in (-2.0, 0.0, 2.0)]
+    found = [rotation(bend_of(0.0, turn), LOOKS_DOWN) for turn in turns]
+    told = np.array([(e.pitch_deg, e.roll_deg, 1.0, e.roll_per_bent) for e in found if e])
+    by_pitch, by_roll, _ = np.linalg.lstsq(told[:, :3], told[:, 3])[0]
+    assert abs(by_pitch) < 5e-4
+    assert abs(by_roll) < 1.5e-4

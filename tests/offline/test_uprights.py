@@ -12,7 +12,7 @@ from offline.corners import MIDDLE_PX, focal_px
 from offline.mounting import Mounting
 from offline.roadpitch import LASTING, RoadPitch, Standing, road_pitch
 from offline.rotation import Rotation
-from offline.uprights import NONE, Edges, Uprights, passing, upright_edges
+from offline.uprights import NONE, Edges, Uprights, passing, passing_until, upright_edges
 
 FOCAL_PX = focal_px()
 FINE = 8
@@ -234,3 +234,22 @@ def test_a_hill_on_a_level_drive_is_as_steep_as_it_is() -> None:
     )
     assert rise == pytest.approx(4.0, abs=0.6)
     assert rise > seen_by_sum + 0.5
+
+
+@pytest.mark.parametrize("count", [30, 60, 110])
+def test_what_passes_until_an_end_is_told_as_if_nothing_had_followed(count: int) -> None:
+    rng = np.random.default_rng(2)
+    # A holder that comes into view and goes, and scenery.
+    pictures = []
+    for k in range(120):
+        x, y, tilt = rng.uniform(-70, 70, 6), rng.uniform(-40, 30, 6), rng.normal(0, 0.1, 6)
+        if 15 < k < 70 or k > 95:
+            x[0], y[0], tilt[0] = 33.0, -12.0, 0.02
+        kept = slice(0, 0) if k % 7 == 3 else slice(None)
+        pictures.append(Edges(x[kept], y[kept], tilt[kept], np.full(6, 0.02)[kept]))
+    driven_m = 5.0 * np.arange(120)
+    whole = passing(pictures, driven_m)
+    alone = passing(pictures[:count], driven_m[:count])
+    found = passing_until(pictures[:count], driven_m[:count], whole)
+    assert [e.x.tolist() for e in found] == [e.x.tolist() for e in alone]
+    assert sum(e.x.size for e in found) < sum(e.x.size for e in pictures[:count])

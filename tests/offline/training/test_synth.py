@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from scipy.spatial import cKDTree
 
 from offline import preprocessing
+from offline.cli import group
 from offline.corners import focal_px
 from offline.errors import InputError
-from offline.training import looks, scenery, sources, synth
+from offline.training import looks, roadframes, roadset, scenery, sources, synth
+from offline.training.lens import draw_lens
 from offline.training.meshes import Material
+from offline.training.roadset import RoadSet
 
 HEADS = {
     "slope": ("level", "uphill", "downhill"),
@@ -29,8 +35,10 @@ import numpy as np
 from offline.training import looks, scenery, synth
 from offline.training.drives import Movement
 from offline.training.renderer import Renderer
+from offline.training.roadset import RoadSet
 
-network, drive, rng = synth.drawn(5, 3)
+road = synth.drawn(RoadSet(5), 3)
+network, drive, rng = road.network, road.drive, road.place
 look = looks.draw_look(rng, network)
 mesh, _ = scenery.build(rng, network, drive.path)
 ahead = -drive.rotation[70, 2]
@@ -59,10 +67,10 @@ for later, aside in ((turning, 0), (driving, 40)):
 """
 
 
-def _render(folder: Path) -> Path:
+def _render(folder: Path, *options: str) -> Path:
     # In a process of its own: Mesa's LLVM and TensorFlow's do not live in one.
-    arguments = ["--out", str(folder), "--seed", "5", "--first", "3", "--roads", "1"]
-    command = [sys.executable, "-m", "offline.cli", "synth", *arguments]
+    arguments = options or ("--seed", "5", "--first", "3", "--roads", "1")
+    command = [sys.executable, "-m", "offline.cli", "synth", "--out", str(folder), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return folder
@@ -74,8 +82,8 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_road_renders_alike_twice_and_shows_something(rendered: Path, tmp_path: Path) -> None:
-    frames = synth.read_road(synth.road_file(rendered, 3))
-    again = synth.read_road(synth.road_file(_render(tmp_path / "again"), 3))
+    frames = roadframes.read_road(roadframes.road_file(rendered, 3))
+    again = roadframes.read_road(roadframes.road_file(_render(tmp_path / "again"), 3))
     assert np.array_equal(frames.planes, again.planes)
     assert frames.course == again.course
     n = frames.planes.shape[0]
@@ -89,14 +97,14 @@ def test_a_road_renders_alike_twice_and_shows_something(rendered: Path, tmp_path
 
 
 def test_a_set_goes_on_with_what_is_missing(rendered: Path) -> None:
-    assert list(synth.render_set(rendered, 5, range(3, 4))) == []
+    assert list(synth.render_set(rendered, RoadSet(5), range(3, 4))) == []
     with pytest.raises(InputError, match="another seed"):
-        list(synth.render_set(rendered, 6, range(3, 4)))
+        list(synth.render_set(rendered, RoadSet(6), range(3, 4)))
 
 
 def test_a_set_is_read_as_stacks_with_labels(rendered: Path) -> None:
     (frames,) = sources.read_synth(rendered, HEADS, "train")
-    road = synth.read_road(synth.road_file(rendered, 3))
+    road = roadframes.read_road(roadframes.road_file(rendered, 3))
     assert len(frames) == road.planes.shape[0]
     stack = frames.pictures(np.array([5]))[0]
     assert np.array_equal(stack, np.moveaxis(road.levelled[road.stack_indices[5]], 0, -1))
@@ -107,11 +115,11 @@ def test_a_set_is_read_as_stacks_with_labels(rendered: Path) -> None:
 
 
 def test_frames_before_an_end_are_seen_without_what_follows(rendered: Path) -> None:
-    road = synth.read_road(synth.road_file(rendered, 3))
+    road = roadframes.read_road(roadframes.road_file(rendered, 3))
     assert 1 <= np.unique(road.ends.last).size <= synth.ENDS
     assert (road.ends.frame <= road.ends.last).all()
-    away_m = np.diff(synth.driven_m(road.speed_mps)[np.stack([road.ends.frame, road.ends.last])],
-                     axis=0)  # fmt: skip
+    s_m = roadframes.driven_m(road.speed_mps)
+    away_m = s_m[road.ends.last] - s_m[road.ends.frame]
     assert away_m.max() < 25.0
     stacks = road.ended_stack_indices
     assert (stacks <= road.ends.last[:, None]).all()
@@ -129,7 +137,7 @@ def test_frames_before_an_end_are_seen_without_what_follows(rendered: Path) -> N
     assert also.driven_m is None
     (frames,) = sources.read_synth(rendered, HEADS, "train")
     assert frames.driven_m is not None
-    assert np.array_equal(frames.driven_m, synth.driven_m(road.speed_mps))
+    assert np.array_equal(frames.driven_m, roadframes.driven_m(road.speed_mps))
     # The label is the road's, whatever was recorded of it.
     whole = also.targets["course"][: road.planes.shape[0]]
     assert np.array_equal(only.targets["course"], whole[road.ends.frame])
@@ -151,8 +159,8 @@ def test_rows_are_read_out_one_after_another() -> None:
 
 
 def test_labels_are_of_the_way_the_camera_goes(rendered: Path) -> None:
-    frames = synth.read_road(synth.road_file(rendered, 3))
-    _, drive, _ = synth.drawn(5, 3)
+    frames = roadframes.read_road(roadframes.road_file(rendered, 3))
+    drive = synth.drawn(RoadSet(5), 3).drive
     # Whichever way the camera heads from a place to that 25 m on.
     far_m = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(drive.eye[:, :2], axis=0),
                                                             axis=1))])  # fmt: skip
@@ -167,16 +175,17 @@ def test_labels_are_of_the_way_the_camera_goes(rendered: Path) -> None:
 def test_nothing_is_parked_in_the_way() -> None:
     parked = 0
     for road in range(30):
-        network, drive, rng = synth.drawn(7, road)
-        if network.setting not in ("street", "suburb"):
+        drawn = synth.drawn(RoadSet(7), road)
+        if drawn.network.setting not in ("street", "suburb"):
             continue
-        looks.draw_look(rng, network)
-        mesh, _ = scenery.build(rng, network, drive.path)
+        looks.draw_look(drawn.place, drawn.network)
+        mesh, _ = scenery.build(drawn.place, drawn.network, drawn.drive.path)
         vertices = mesh.vertices()
         if Material.CAR not in vertices:
             continue
         parked += 1
-        way = cKDTree(np.column_stack([drive.path.x, drive.path.y]))
+        path = drawn.drive.path
+        way = cKDTree(np.column_stack([path.x, path.y]))
         apart, _ = way.query(vertices[Material.CAR][:, :2])
         assert apart.min() > 1.0
     assert parked > 5
@@ -184,29 +193,126 @@ def test_nothing_is_parked_in_the_way() -> None:
 
 def test_a_set_of_another_version_is_refused(rendered: Path, tmp_path: Path) -> None:
     (tmp_path / "roads").mkdir()
-    written = (rendered / "set.json").read_text().replace(synth.VERSION, "synthetic-roads-1")
+    written = (rendered / "set.json").read_text().replace(roadset.VERSION, "synthetic-roads-1")
     (tmp_path / "set.json").write_text(written)
     with pytest.raises(InputError, match=r"another version.*render them again"):
-        synth.road_files(tmp_path)
+        roadset.road_files(tmp_path)
+    for unclear in ("{}", '{"seed": 1, "stretches": 0}'):
+        described = {"version": roadset.VERSION, **json.loads(unclear)}
+        (tmp_path / "set.json").write_text(json.dumps(described))
+        with pytest.raises(InputError, match="does not say which roads"):
+            roadset.road_files(tmp_path)
     (tmp_path / "set.json").write_text("[1]")
     with pytest.raises(InputError, match="another version"):
-        synth.road_files(tmp_path)
+        roadset.road_files(tmp_path)
 
 
-def test_splits_are_by_road() -> None:
-    splits = [synth.split_of(road) for road in range(100)]
-    assert splits.count("test") == splits.count("validation") == 10
+@pytest.mark.parametrize("stretches", [1, 8])
+def test_splits_are_by_drive(stretches: int) -> None:
+    roads = RoadSet(5, stretches)
+    splits = [roads.split_of(road) for road in range(100 * stretches)]
+    assert splits.count("test") == splits.count("validation") == 10 * stretches
+    for drive in range(100):
+        assert len({splits[road] for road in roads.roads_of(drive)}) == 1
+
+
+def test_a_drive_of_several_stretches_is_one_vehicle_on_one_day() -> None:
+    roads = RoadSet(7, 4)
+    first, second, other = (synth.drawn(roads, road) for road in (8, 9, 12))
+    assert first.drive.mounting == second.drive.mounting != other.drive.mounting
+    assert first.network.left_hand_traffic == second.network.left_hand_traffic
+    assert not np.array_equal(first.network.line.x, second.network.line.x)
+    light = [looks.draw_look(each.place, each.network, each.day) for each in (first, second)]
+    assert light[0].sun_direction == light[1].sun_direction
+    assert light[0].uniforms["u_sun_color"] == light[1].uniforms["u_sun_color"]
+    assert light[0].uniforms["u_asphalt"] != light[1].uniforms["u_asphalt"]
+    lens = [draw_lens(each.vehicle, 60.0) for each in (first, second)]
+    assert np.array_equal(lens[0].passed, lens[1].passed)
+    assert lens[0].noise == lens[1].noise
+    told = [synth.told_fov_deg(each.vehicle, 60.0) for each in (first, second)]
+    assert told[0] == told[1]
+
+
+def test_some_drives_climb_as_a_whole() -> None:
+    roads = RoadSet(7, 4)
+    climbs = np.array([
+        np.mean([synth.drawn(roads, road).network.line.grade.mean() for road in roads.roads_of(d)])
+        for d in range(24)
+    ])  # fmt: skip
+    assert np.abs(climbs).max() > 0.02
+    assert np.median(np.abs(climbs)) < 0.01
+
+
+@pytest.fixture(scope="module")
+def drive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("drives")
+    return _render(folder, "--seed", "5", "--stretches", "2", "--first", "2", "--roads", "2")
+
+
+def test_stretches_are_measured_as_one_drive(drive: Path) -> None:
+    files = [roadframes.road_file(drive, road) for road in (2, 3)]
+    first, second = stretches = [roadframes.read_road(file) for file in files]
+    assert (first.began_s, first.began_m) == (0.0, 0.0)
+    unseen_s = second.began_s - first.t_s[-1]
+    assert synth.UNSEEN_S[0] <= unseen_s <= synth.UNSEEN_S[1]
+    unseen_m = second.began_m - roadframes.driven_m(first.speed_mps)[-1]
+    assert synth.UNSEEN_MPS[0] <= unseen_m / unseen_s <= synth.UNSEEN_MPS[1]
+    assert first.mounting == second.mounting
+    again = synth.measured(stretches)
+    alone = synth.measured([second])[0]
+    for held, now in zip(stretches, again, strict=True):
+        assert np.array_equal(held.codes, now.codes)
+        assert np.array_equal(held.ends.codes, now.ends.codes)
+    # What the first stretch showed of the camera counts in the second.
+    assert not np.array_equal(second.codes, alone.codes)
+    assert not np.array_equal(second.ends.codes, alone.ends.codes)
+    assert np.array_equal(second.ends.frame, alone.ends.frame)
+
+
+def test_roads_measured_before_are_measured_again(drive: Path, tmp_path: Path) -> None:
+    shutil.copytree(drive, tmp_path, dirs_exist_ok=True)
+    file = roadframes.road_file(tmp_path, 3)
+    with np.load(file) as held:
+        stale = dict(held)
+    np.savez(file, **{**stale, "measured": "of old", "codes": np.zeros_like(stale["codes"])})
+    with pytest.raises(InputError, match=r"measured by another version.*--measure --out"):
+        roadframes.read_road(file)
+    # A drive whose rendering was cut short is left to it.
+    shutil.copy(file, roadframes.road_file(tmp_path, 4))
+    arguments = ["synth", "--measure", "--out", str(tmp_path)]
+    assert CliRunner().invoke(group, [*arguments, "--seed", "5"]).exit_code == 2
+    done = CliRunner().invoke(group, arguments)
+    assert done.exit_code == 0
+    assert "2 roads measured" in done.output
+    assert np.array_equal(roadframes.read_road(file).codes, stale["codes"])
+    assert synth.stale_drives(tmp_path) == []
+    assert sorted(path.name for path in file.parent.iterdir()) == [
+        f"road_0000{road}.npz" for road in (2, 3, 4)
+    ]
+
+
+def test_drives_are_rendered_whole_and_not_mixed(drive: Path) -> None:
+    with pytest.raises(InputError, match="multiples of 2"):
+        list(synth.render_set(drive, RoadSet(5, 2), range(3, 5)))
+    with pytest.raises(InputError, match=r"another length.*--stretches 2"):
+        list(synth.render_set(drive, RoadSet(5), range(2, 4)))
 
 
 def test_a_damaged_road_is_named(rendered: Path, tmp_path: Path) -> None:
     file = tmp_path / "road_00001.npz"
-    file.write_bytes(synth.road_file(rendered, 3).read_bytes()[:2000])
-    with pytest.raises(InputError, match=r"road_00001\.npz.*render it again"):
-        synth.read_road(file)
+    file.write_bytes(roadframes.road_file(rendered, 3).read_bytes()[:2000])
+    for read in (roadframes.read_road, roadframes.measured_now):
+        with pytest.raises(InputError, match=r"road_00001\.npz.*delete it and render it again"):
+            read(file)
+    whole = bytearray(roadframes.road_file(rendered, 3).read_bytes())
+    whole[len(whole) // 2] ^= 1
+    file.write_bytes(whole)
+    with pytest.raises(InputError, match=r"road_00001\.npz.*delete it and render it again"):
+        roadframes.read_road(file)
 
 
 def test_the_horizon_stands_where_the_camera_pitch_puts_it(rendered: Path) -> None:
-    road = synth.read_road(synth.road_file(rendered, 3))
+    road = roadframes.read_road(roadframes.road_file(rendered, 3))
     # A camera that looks up sees the horizon below the middle; half the picture's height is
     # 48 of 80 half widths.
     half_width = np.tan(np.radians(road.horizontal_fov_deg / 2))

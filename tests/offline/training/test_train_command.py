@@ -188,6 +188,17 @@ def _written(file: Path, text: str, project: Path) -> Path:
     return file
 
 
+def test_two_sets_of_one_name_choose_the_weights_together(project: Path, tmp_path: Path) -> None:
+    """As two rendered sets do, whose frames are both 'synthetic'."""
+    source = CONFIG[CONFIG.index("[[data]]") : CONFIG.index("[[stages]]")]
+    text = CONFIG.replace(source, 2 * source).replace("steps = 50", "steps = 10")
+    config = _written(tmp_path / "run.toml", text, project)
+    done = CliRunner().invoke(train, [str(config), "--json"], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    card = json.loads((tmp_path / "surface" / "card.json").read_text())
+    assert sum(card["validation_frames"].values()) == 2 * 9
+
+
 def test_a_finished_run_is_not_trained_again(project: Path) -> None:
     weights = project / "work" / "surface-0.3" / "stage0" / "best.weights.h5"
     if not weights.exists():
