@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True,
               help="Road k of a seed is always the same road.")  # fmt: skip
 @click.option("--stretches", type=click.IntRange(1), default=1, show_default=True,
-              help="Roads a drive: one vehicle and camera on one day, a minute or two unseen "
+              help="Roads a drive: one vehicle and camera on one day, 20 s to 2 minutes unseen "
               "between them.")  # fmt: skip
 @click.option("--measure", is_flag=True,
               help="Render nothing: measure those roads of --out again whose motion another "
@@ -73,7 +74,9 @@ def _render(out: Path, roads: RoadSet, wanted: range, preview: bool) -> dict[str
     from offline.training import synth
     from offline.training.roadframes import road_file
 
-    present = sum(road_file(out, road).exists() for road in wanted)
+    # A drive is rendered as a whole, and begun anew where roads of it are missing.
+    drives = (roads.roads_of(roads.drive_of(road)) for road in wanted)
+    present = sum(all(road_file(out, k).exists() for k in drive) for drive in drives)
     rendered = 0
     with Progress(console=Console(stderr=True)) as progress:
         task = progress.add_task("roads", total=len(wanted), completed=present)
@@ -85,13 +88,18 @@ def _render(out: Path, roads: RoadSet, wanted: range, preview: bool) -> dict[str
 
 def _measure(out: Path) -> dict[str, int]:
     from offline.training import synth
+    from offline.training.roadframes import measured_now
 
     count = 0
     with Progress(console=Console(stderr=True)) as progress:
         drives = synth.stale_drives(out)
+        # Several processes may measure one set, each from a place of its own.
+        random.shuffle(drives)
         task = progress.add_task("roads", total=sum(map(len, drives)))
         for files in drives:
-            synth.measure_drive(files)
-            count += len(files)
+            # Another process may have measured it meanwhile.
+            if not all(map(measured_now, files)):
+                synth.measure_drive(files)
+                count += len(files)
             progress.advance(task, len(files))
     return {"measured": count}

@@ -31,8 +31,8 @@ class RoadSet:
     ----------
     seed : int
     stretches : int
-        Roads a drive: driven by one vehicle with one camera on one day, with a minute or two
-        between them of which there are no pictures.
+        Roads a drive: driven by one vehicle with one camera on one day, with some time between them
+        of which there are no pictures.
     """
 
     seed: int
