@@ -42,18 +42,15 @@ def measure(folder: Path, count: int, *, told: bool) -> dict[str, float]:
     from offline.uprights import NONE
 
     roads = roadset.read_set(folder)
-    files = dict(roadset.road_files(folder, "test"))
-    whole = {roads.drive_of(road) for road in files}
-    whole = {drive for drive in whole if all(road in files for road in roads.roads_of(drive))}
-    drives = sorted(whole)[:count]
+    drives = list(roadset.whole_drives(folder, "test").items())[:count]
     if not drives:
         raise SystemExit(f"{folder} holds no drive of the test split: render more")
     column = {name: k for k, name in enumerate(motion.CODES)}
     off, straight, pitch, yaw_known = [], [], [], []
     heading, grade, summed = [], [], []
     cpu_s, pictures = 0.0, 0
-    for drive in drives:
-        stretches = [roadframes.read_road(files[road]) for road in roads.roads_of(drive)]
+    for drive, files in drives:
+        stretches = [roadframes.read_road(file) for file in files]
         first = stretches[0]
         right, down = truth_of(roads, roads.roads_of(drive)[0], first.horizontal_fov_deg)
         t_s, driven_m, speed_mps, heading_deg, grade_percent, camera_pitch_deg = (

@@ -72,11 +72,9 @@ def command(
 
 def _render(out: Path, roads: RoadSet, wanted: range, preview: bool) -> dict[str, int]:
     from offline.training import synth
-    from offline.training.roadframes import road_file
 
     # A drive is rendered as a whole, and begun anew where roads of it are missing.
-    drives = (roads.roads_of(roads.drive_of(road)) for road in wanted)
-    present = sum(all(road_file(out, k).exists() for k in drive) for drive in drives)
+    present = sum(roads.is_rendered(out, roads.drive_of(road)) for road in wanted)
     rendered = 0
     with Progress(console=Console(stderr=True)) as progress:
         task = progress.add_task("roads", total=len(wanted), completed=present)

@@ -173,6 +173,8 @@ def _opened(file: Path) -> Iterator[NpzFile]:
             raise ValueError("incomplete archive")
         with np.load(file) as held:
             yield held
+    except InputError:
+        raise
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise InputError(
             f"{file}: no road of a synthetic set ({error}); delete it and render it again"
@@ -188,7 +190,11 @@ def measured_now(file: Path) -> bool:
         The file is damaged.
     """
     with _opened(file) as held:
-        return bool(held.get("measured", "") == preprocessing.VERSION)
+        return _is_current(held)
+
+
+def _is_current(held: NpzFile) -> bool:
+    return bool(held.get("measured", "") == preprocessing.VERSION)
 
 
 def read_road(file: Path, *, measured_before: bool = False) -> RoadFrames:
@@ -204,12 +210,12 @@ def read_road(file: Path, *, measured_before: bool = False) -> RoadFrames:
     InputError
         The file is damaged or was written or measured by another version.
     """
-    if not (measured_before or measured_now(file)):
-        raise InputError(
-            f"{file} was measured by another version than {preprocessing.VERSION}: measure the set "
-            f"again (`gradewise-offline synth --measure --out {file.parent.parent}`)"
-        )
     with _opened(file) as held:
+        if not (measured_before or _is_current(held)):
+            raise InputError(
+                f"{file} was measured by another version than {preprocessing.VERSION}: measure the "
+                f"set again (`gradewise-offline synth --measure --out {file.parent.parent}`)"
+            )
         began_s, began_m = held.get("began", np.zeros(2)).tolist()
         return RoadFrames(
             began_s=began_s,

@@ -14,7 +14,7 @@ from typing import Final
 
 from offline.errors import InputError
 from offline.training.drives import FRAME_INTERVAL_S
-from offline.training.roadframes import ROADS_FOLDER
+from offline.training.roadframes import ROADS_FOLDER, road_file
 
 SET_FILE: Final = "set.json"
 VERSION: Final = "synthetic-roads-8"
@@ -45,6 +45,10 @@ class RoadSet:
     def roads_of(self, drive: int) -> range:
         """Roads of a drive."""
         return range(drive * self.stretches, (drive + 1) * self.stretches)
+
+    def is_rendered(self, folder: Path, drive: int) -> bool:
+        """Whether all roads of a drive are on disk."""
+        return all(road_file(folder, road).exists() for road in self.roads_of(drive))
 
     def split_of(self, road: int) -> str:
         """Split a road belongs to: drives are never split."""
@@ -104,6 +108,16 @@ def read_set(folder: Path) -> RoadSet:
             "another folder"
         )
     return RoadSet(seed, stretches)
+
+
+def whole_drives(folder: Path, split: str | None = None) -> dict[int, list[Path]]:
+    """Files of the drives all of whose roads are on disk, by number, optionally of one split."""
+    roads, files = read_set(folder), dict(road_files(folder, split))
+    return {
+        drive: [files[road] for road in roads.roads_of(drive)]
+        for drive in sorted({roads.drive_of(road) for road in files})
+        if all(road in files for road in roads.roads_of(drive))
+    }
 
 
 def road_files(folder: Path, split: str | None = None) -> list[tuple[int, Path]]:

@@ -32,7 +32,7 @@ from offline.training.roadframes import (
     write_road,
 )
 from offline.training.roads import RoadNetwork, build_network
-from offline.training.roadset import RoadSet, read_set, road_files, start_set
+from offline.training.roadset import RoadSet, start_set, whole_drives
 from offline.training.traffic import Traffic
 
 TOLD_SD: Final = 0.03
@@ -215,15 +215,13 @@ def render_set(
     """
     drives = _drives(roads, wanted)
     start_set(folder, roads)
-    missing = [
-        d for d in drives if not all(road_file(folder, k).exists() for k in roads.roads_of(d))
-    ]
+    missing = [drive for drive in drives if not roads.is_rendered(folder, drive)]
     if not missing:
         return
     with Renderer() as renderer:
         for drive in missing:
             # Another process may have rendered it meanwhile.
-            if all(road_file(folder, road).exists() for road in roads.roads_of(drive)):
+            if roads.is_rendered(folder, drive):
                 continue
             stills: list[NDArray[np.uint8]] | None = [] if preview else None
             rendered = render_drive(renderer, roads, drive, stills)
@@ -246,14 +244,8 @@ def stale_drives(folder: Path) -> list[list[Path]]:
     InputError
         The folder is no synthetic set, or a road is damaged.
     """
-    roads, files = read_set(folder), dict(road_files(folder))
-    drives = sorted({roads.drive_of(road) for road in files})
-    whole = [
-        [files[road] for road in roads.roads_of(drive)]
-        for drive in drives
-        if all(road in files for road in roads.roads_of(drive))
-    ]
-    return [drive for drive in whole if not all(map(measured_now, drive))]
+    drives = whole_drives(folder).values()
+    return [files for files in drives if not all(map(measured_now, files))]
 
 
 def measure_drive(files: Sequence[Path]) -> None:
