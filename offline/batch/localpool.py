@@ -44,6 +44,7 @@ class _Slot:
         self._context = context
         self._limits = limits
         self._pool: ProcessPool | None = None
+        self._lock = threading.Lock()
 
     def start(self, function: Callable[[Any], Any], task: Any) -> ProcessFuture:
         for _ in range(2):
@@ -64,13 +65,21 @@ class _Slot:
 
     def abandon(self) -> None:
         """Throw the pool away without waiting: its pipe may be broken for good."""
-        pool, self._pool = self._pool, None
+        pool = self._take()
         if pool is not None:
             threading.Thread(target=_end, args=(pool,), daemon=True).start()
 
     def close(self) -> None:
-        if self._pool is not None:
-            _end(self._pool)
+        pool = self._take()
+        if pool is not None:
+            _end(pool)
+
+    def _take(self) -> ProcessPool | None:
+        # A pool that is being closed breaks off its task, whose callback then abandons it from
+        # a thread of its own. Two threads that close one pipe get in each other's way.
+        with self._lock:
+            pool, self._pool = self._pool, None
+        return pool
 
 
 def _end(pool: ProcessPool) -> None:

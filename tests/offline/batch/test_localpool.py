@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import threading
 import time
 from pathlib import Path
 
+import pytest
 from badtasks import Job, run  # type: ignore[import-not-found]  # beside this file
+from pebble import ProcessPool
 
 from offline.batch.attempt import Limits
-from offline.batch.localpool import LocalPool
+from offline.batch.localpool import LocalPool, _Slot
 
 EXPECTED = {
     "well": (None, "", 1),
@@ -43,6 +47,31 @@ def test_every_kind_of_failure_is_contained_retried_and_named(tmp_path: Path) ->
         ), does
         assert len(list(tmp_path.glob(f"{index}.*"))) == attempts, does
     assert all(outcomes[f"/trips/{index}"].value == "well" for index in range(len(names), 40))
+
+
+def test_a_pool_is_ended_by_one_thread_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Twice at once, its pipe's locks are gone under one of the two, whose traceback then stands
+    # beside the one line that says what went wrong.
+    slot = _Slot(multiprocessing.get_context("forkserver"), Limits())
+    ended: list[ProcessPool] = []
+    stop = ProcessPool.stop
+
+    def stop_and_break_off_the_task(pool: ProcessPool) -> None:
+        ended.append(pool)
+        stop(pool)
+        if len(ended) == 1:
+            slot.abandon()
+
+    monkeypatch.setattr(ProcessPool, "stop", stop_and_break_off_the_task)
+    slot.start(run, Job("/trips/1", "hang", str(tmp_path)))
+    slot.close()
+    for thread in threading.enumerate():
+        if thread.name.endswith("(_end)"):
+            thread.join()
+
+    assert len(ended) == 1
 
 
 def test_no_worker_outlives_an_interrupted_run(tmp_path: Path) -> None:
