@@ -201,6 +201,7 @@ class _View:
         self._rate_hz = grid_rate_hz(timeline)
         self._distance = column(timeline, "distance_m")
         self._accel = column(timeline, "accel_mps2")
+        self._speed_kmh = column(timeline, "speed_smooth_kmh")
         self._load = engine_load(timeline)
         self._grade = column(timeline, "grade_percent")
         self._grade_sd = column(timeline, "grade_sd_percent")
@@ -262,6 +263,8 @@ class _View:
             return False
         if rule.max_level_s is not None and self._level_s(first, end) > rule.max_level_s:
             return False
+        if rule.max_gain_kmh is not None and self._gain_kmh(first, end) > rule.max_gain_kmh:
+            return False
         load = _mean(self._load[first:end])
         if load is None:
             # An engine whose load is not known may have done it itself.
@@ -284,6 +287,12 @@ class _View:
         with np.errstate(invalid="ignore", divide="ignore"):
             share = accel / (accel + GRAVITY_MPS2 * grade / 100.0)
         return float(np.nansum(share) / self._rate_hz)
+
+    def _gain_kmh(self, first: int, end: int) -> float:
+        """Speed gained from a window's first known value to its last; 0 where none is known."""
+        speed = self._speed_kmh[first:end]
+        known = speed[np.isfinite(speed)]
+        return float(known[-1] - known[0]) if known.size else 0.0
 
     def evidence(self, rule: ContextRule, event: Event) -> Evidence:
         """Gather what speaks for the rule's context over the event's window."""

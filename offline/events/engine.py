@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from offline.eventrules import EventRule
 from offline.events.motion import accel_known, grid_rate_hz, severity
 from offline.events.stretches import Stretch, stretches
-from offline.policy import EventRule, Policy
+from offline.policy import Policy
 from offline.timeline import MOVING_KMH, column, is_true
 from offline.verdicts import Event, EventKind
 

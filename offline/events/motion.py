@@ -7,8 +7,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation
 
+from offline.eventrules import EventRule, HarshRule
 from offline.events.stretches import stretches
-from offline.policy import EventRule, HarshRule, Policy
+from offline.policy import Policy
 from offline.timeline import column
 from offline.verdicts import Event, EventKind
 

@@ -172,6 +172,52 @@ def test_engine_braking_downhill_is_exonerated_and_pulling_downhill_is_not():
     assert judged(seen, climbing(load=80.0)).outcome is Outcome.UNDETERMINED
 
 
+@pytest.mark.parametrize(
+    ("gain_kmh", "outcome", "rule"),
+    [
+        (6.0, Outcome.EXONERATED, "engine-braking-downhill"),
+        (18.0, Outcome.UNDETERMINED, "partly-braking-downhill"),
+    ],
+)
+def test_an_engine_that_brakes_holds_the_speed(gain_kmh: float, outcome: Outcome, rule: str):
+    faster = ramp((0, 50), (60, 50), (80, 50 + gain_kmh), (120, 50 + gain_kmh))
+    samples = climbing(load=5.0) | {"speed_kmh": recording(120, speed_kmh=faster)["speed_kmh"]}
+    verdict = judged(labels(120, lambda t: around(t, DOWNHILL)), samples)
+    assert (verdict.outcome, verdict.rule) == (outcome, rule)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "outcome", "rule"),
+    [
+        (8.0, Outcome.EXONERATED, "high-rpm-uphill"),
+        (24.0, Outcome.UNDETERMINED, "easy-rpm-uphill"),
+        (50.0, Outcome.KEPT, ""),
+    ],
+)
+def test_revs_that_the_level_would_have_had_as_long_are_the_drivers(
+    seconds: float, outcome: Outcome, rule: str
+):
+    # 0.3 m/s² on a climb of 6 %: a third of the time would have done on the level.
+    end = 60.0 + seconds
+    samples = recording(
+        140,
+        speed_kmh=ramp((0, 35), (60, 35), (end, 35 + seconds * 0.3 * 3.6), (140, 90)),
+        rpm=ramp((0, 2000), (60, 2000), (60.5, 4000), (end, 4000), (end + 0.5, 2000), (140, 2000)),
+        load_percent=ramp((0, 30), (59.5, 30), (60, 75), (end, 75), (end + 0.5, 30), (140, 30)),
+        baro_pressure_kpa=pressure_of_a_climb(35.0, seconds),
+    )
+    verdict = judged(labels(140, lambda t: around(t, UPHILL, first=35.0, last=120.0)), samples)
+    assert (verdict.outcome, verdict.rule) == (outcome, rule)
+
+
+def pressure_of_a_climb(kmh: float, seconds: float):
+    """What a barometer reads on 6 % from the 30th second on, `kmh` fast until the 60th."""
+    before = 0.06 * kmh / 3.6 * 30.0 / 84.3
+    after = 0.06 * (kmh / 3.6 + 0.15 * seconds) * seconds / 84.3
+    return ramp((0, 101), (30, 101), (60, 101 - before), (60 + seconds, 101 - before - after),
+                (140, 101 - before - after))  # fmt: skip
+
+
 def test_downhill_without_engine_load_only_a_steady_speed_rules_out_a_pull():
     samples = climbing()
     del samples["load_percent"]
