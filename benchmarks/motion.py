@@ -35,7 +35,7 @@ def truth_of(roads: RoadSet, road: int, fov_deg: float) -> tuple[float, float]:
 
 def measure(folder: Path, count: int, *, told: bool) -> dict[str, float]:
     """Survey `count` drives of a synthetic set, told the camera's field of view or not."""
-    from offline import motion
+    from offline import motion, motioncodes
     from offline.roadpitch import Standing
     from offline.rotation import STILL
     from offline.training import roadframes, roadset
@@ -45,7 +45,7 @@ def measure(folder: Path, count: int, *, told: bool) -> dict[str, float]:
     drives = list(roadset.whole_drives(folder, "test").items())[:count]
     if not drives:
         raise SystemExit(f"{folder} holds no drive of the test split: render more")
-    column = {name: k for k, name in enumerate(motion.CODES)}
+    column = {name: k for k, name in enumerate(motioncodes.CODES)}
     off, straight, pitch, yaw_known = [], [], [], []
     heading, grade, summed = [], [], []
     cpu_s, pictures = 0.0, 0
@@ -97,14 +97,14 @@ def measure(folder: Path, count: int, *, told: bool) -> dict[str, float]:
         nothing = Standing([NONE] * t_s.size, mounting, 0.0)
         known = codes[:, column["heading_known"]] > 128
         yaw_known.append(known.mean())
-        seen = (codes[:, column["heading"]].astype(float) - 128.0) / motion.SIGNED["heading"]
+        seen = (codes[:, column["heading"]].astype(float) - 128.0) / motioncodes.SIGNED["heading"]
         heading.append(np.stack([heading_deg[known], seen[known]], axis=1))
         for kept, found in (
             (grade, codes),
-            (summed, motion.codes(t_s, driven_m, turns, nothing)),
+            (summed, motioncodes.codes(t_s, driven_m, turns, nothing)),
         ):
             near = found[:, column["near_grade"]].astype(float) - 128.0
-            kept.append(np.stack([grade_percent, near / motion.SIGNED["near_grade"]], axis=1))
+            kept.append(np.stack([grade_percent, near / motioncodes.SIGNED["near_grade"]], axis=1))
     errors, true_px, steps = np.asarray(off), np.asarray(straight), np.concatenate(pitch)
     ahead, slopes, alone = (np.concatenate(each) for each in (heading, grade, summed))
     held = ~np.isnan(errors[:, 0])

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from offline import motion
+from offline import motioncodes
 from offline.mounting import FOCAL_SD, PRIOR_SD_PX
 from offline.preprocessing import PLANE_HEIGHT, PLANE_WIDTH
 from offline.training.config import Augmentation
@@ -40,13 +40,14 @@ def augmenter(
 
     It takes pictures (float32 of 0..1, shape (n, rows, columns, 5)), bytes of motion (float32 of
     0..1, shape (n, 12)), targets by head and reals by name, and returns the same four: `heading`
-    and `curvature` of a mirrored stack change sign, as `motion.MIRRORED` bytes do; `horizon` moves
-    with the picture; of a stack that stands or whose mounting is not known, no motion is known.
+    and `curvature` of a mirrored stack change sign, as `motioncodes.MIRRORED` bytes do; `horizon`
+    moves with the picture; of a stack that stands or whose mounting is not known, no motion is
+    known.
     """
     permutations = mirror_permutations(settings, heads)
 
-    levelled_only = np.array([name == "levelled" for name in motion.CODES], np.float32)
-    turning = np.array([name in motion.MIRRORED for name in motion.CODES])
+    levelled_only = np.array([name == "levelled" for name in motioncodes.CODES], np.float32)
+    turning = np.array([name in motioncodes.MIRRORED for name in motioncodes.CODES])
 
     def change(
         pictures: Tensor, codes: Tensor, targets: dict[str, Tensor], reals: dict[str, Tensor]

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from offline import preprocessing
 from offline.corners import focal_px
 from offline.errors import InputError
-from offline.motion import CODES
+from offline.motioncodes import CODES
 from offline.mounting import Mounting
 from offline.training.drives import FRAME_INTERVAL_S
 

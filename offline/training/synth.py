@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from offline import motion, preprocessing
+from offline import motion, motioncodes, preprocessing
 from offline.errors import InputError
 from offline.roadscene import HEADING_WINDOW_M
 from offline.training import lens as lenses
@@ -132,7 +132,7 @@ def render_road(
         horizontal_fov_deg=lenses.middle_fov_deg(lens, sheet_deg),
         told_fov_deg=told_deg,
         mounting=None,
-        codes=np.zeros((len(planes), len(motion.CODES)), np.uint8),
+        codes=np.zeros((len(planes), len(motioncodes.CODES)), np.uint8),
         ends=Ends.unmeasured(draw_ends(road.place, ahead.courses())),
         slope=ahead.slopes(),
         course=ahead.courses(),

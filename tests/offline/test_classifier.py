@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import models
-from offline import motion, roadscene
+from offline import motioncodes, roadscene
 from offline.classifier import Classifier
 from offline.errors import ModelError
 from offline.preprocessing import CODE_BYTES
@@ -51,7 +51,7 @@ def felt_bytes(**felt: int) -> np.ndarray:
              "grade_change": 128, "grade_known": 180, "heading_behind": 128,
              "curvature_behind": 128}  # fmt: skip
     assert set(felt) <= set(plain)
-    return np.array([(plain | felt)[name] for name in motion.CODES], np.uint8)
+    return np.array([(plain | felt)[name] for name in motioncodes.CODES], np.uint8)
 
 
 def test_what_was_felt_of_a_turn_counts(model: Path) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from offline import motion
+from offline import motion, motioncodes
 from offline.corners import REAR_AXLE_M, STANDARD_FOV_DEG, focal_px
 from offline.mounting import Mounting
 from offline.preprocessing import CODE_BYTES
@@ -21,7 +21,7 @@ from .lamps import picture
 
 
 def column(codes: np.ndarray, name: str) -> np.ndarray:
-    return codes[:, motion.CODES.index(name)].astype(float)
+    return codes[:, motioncodes.CODES.index(name)].astype(float)
 
 
 def turns(pitch_deg: np.ndarray, yaw_deg: np.ndarray) -> list[Rotation | None]:
@@ -31,11 +31,11 @@ def turns(pitch_deg: np.ndarray, yaw_deg: np.ndarray) -> list[Rotation | None]:
 
 def codes_of(driven_m: np.ndarray, steps: list[Rotation | None]) -> np.ndarray:
     standing = Standing([NONE] * driven_m.size, Mounting(0.0, 0.0, 0.9, focal_px()), 0.03)
-    return motion.codes(0.5 * np.arange(driven_m.size), driven_m, steps, standing)
+    return motioncodes.codes(0.5 * np.arange(driven_m.size), driven_m, steps, standing)
 
 
 def test_a_code_is_a_byte_of_the_networks_input() -> None:
-    assert len(motion.CODES) == CODE_BYTES
+    assert len(motioncodes.CODES) == CODE_BYTES
 
 
 def test_a_right_angle_is_a_heading_and_a_tight_curvature() -> None:
@@ -50,20 +50,22 @@ def test_a_right_angle_is_a_heading_and_a_tight_curvature() -> None:
     behind = column(codes, "heading_behind") - 128
     assert (behind[[37, 60]] == 0.0).all()
     assert behind[45] == pytest.approx(90.0 - 18.0 * REAR_AXLE_M / 3.0, abs=3)
-    here = (column(codes, "curvature_behind") - 128) / motion.SIGNED["curvature_behind"]
+    here = (column(codes, "curvature_behind") - 128) / motioncodes.SIGNED["curvature_behind"]
     # Less by what lenses bend as a rule (`roadpitch.EXPECTED`).
     assert here[42] == pytest.approx(0.105 / 1.013, abs=0.001)
     assert here[48] == 0.0
-    assert column(codes, "peak_curvature")[37] / motion.PEAK_CODE == pytest.approx(0.105, abs=0.01)
+    assert column(codes, "peak_curvature")[37] / motioncodes.PEAK_CODE == pytest.approx(
+        0.105, abs=0.01
+    )
     assert (column(codes, "heading_known")[:70] == 255).all()
     mirrored = codes_of(driven_m, turns(np.zeros(79), -yaw))
     turning = {"heading", "curvature", "heading_behind", "curvature_behind"}
-    for name in motion.CODES:
+    for name in motioncodes.CODES:
         there, back = column(codes, name), column(mirrored, name)
         known = there > 0
         swapped = np.array_equal(there[known] + back[known], np.full(known.sum(), 256.0))
         assert swapped if name in turning else np.array_equal(there, back), name
-    assert set(motion.MIRRORED) == turning
+    assert set(motioncodes.MIRRORED) == turning
     # Nothing is known of what lies behind the first picture.
     assert (behind == -128).sum() == np.count_nonzero(driven_m < 12.0)
 
@@ -73,11 +75,11 @@ def test_a_hill_shows_where_the_road_turns_upward() -> None:
     pitch = np.zeros(299)
     pitch[100:104], pitch[116:120] = 1.0, -1.0  # 7 % for 100 m
     codes = codes_of(driven_m, turns(pitch, np.zeros(299)))
-    near = (column(codes, "near_grade") - 128) / motion.SIGNED["near_grade"]
+    near = (column(codes, "near_grade") - 128) / motioncodes.SIGNED["near_grade"]
     assert near[105:115].min() > 4.0
     assert abs(near[40]) < 0.5
     assert abs(near[200]) < 0.5
-    change = (column(codes, "grade_change") - 128) / motion.SIGNED["grade_change"]
+    change = (column(codes, "grade_change") - 128) / motioncodes.SIGNED["grade_change"]
     assert change[101] > 1.0
     assert change[117] < -1.0
 
@@ -87,7 +89,7 @@ def test_one_mistaken_turn_makes_no_hill() -> None:
     pitch = np.zeros(199)
     pitch[100] = 8.0
     codes = codes_of(driven_m, turns(pitch, np.zeros(199)))
-    near = (column(codes, "near_grade") - 128) / motion.SIGNED["near_grade"]
+    near = (column(codes, "near_grade") - 128) / motioncodes.SIGNED["near_grade"]
     assert np.abs(near).max() < 3.0
 
 
@@ -192,7 +194,7 @@ def test_a_climb_all_along_is_told_by_what_stands_upright(climb_deg: float) -> N
     for k, driven_m in enumerate(np.cumsum(5.5 + 2.5 * np.sin(np.arange(80) / 4.0))):
         running.add(picture(driven_m, -3.0, climb_deg=climb_deg), 0.5 * k, driven_m)
     codes = running.finish().codes[10:-10]
-    grade = (column(codes, "far_grade").astype(float) - 128.0) / motion.SIGNED["far_grade"]
+    grade = (column(codes, "far_grade").astype(float) - 128.0) / motioncodes.SIGNED["far_grade"]
     # Drawn to level: whole drives seldom climb so.
     assert np.median(grade) == pytest.approx(0.6 * 100.0 * np.tan(np.radians(climb_deg)), abs=2.0)
     assert (np.sign(np.median(grade)) == np.sign(climb_deg)) or climb_deg == 0.0
@@ -228,12 +230,12 @@ def test_a_dense_recording_is_measured_in_a_trips_steps() -> None:
     assert mounting is not None
     assert mounting.down_px == pytest.approx(-6.6, abs=1.2)
     assert codes.shape == (200, CODE_BYTES)
-    assert (column(codes, "levelled") == motion.FOV_UNKNOWN).all()
+    assert (column(codes, "levelled") == motioncodes.FOV_UNKNOWN).all()
     told, (certain,) = motion.survey_recorded([drive], STANDARD_FOV_DEG)
     assert told is not None
     assert told.down_px == pytest.approx(mounting.down_px, abs=0.05)
     assert (column(certain, "levelled") == 255).all()
-    sure = motion.CODES.index("grade_known")
+    sure = motioncodes.CODES.index("grade_known")
     apart = np.abs(certain.astype(int) - codes)[:, 1:]
     assert np.delete(apart, sure - 1, axis=1).max() <= 2
     assert (column(certain, "grade_known") >= column(codes, "grade_known")).all()
@@ -293,7 +295,7 @@ def test_where_a_recording_ends_the_road_bends_on_below_the_vehicle() -> None:
     driven_m = np.arange(40) * 3.0
     codes = codes_of(driven_m, turns(np.zeros(39), np.full(39, 3.0)))
     assert column(codes, "heading_behind")[-1] - 128 == pytest.approx(15.0, abs=0.5)
-    here = (column(codes, "curvature_behind")[-1] - 128) / motion.SIGNED["curvature_behind"]
+    here = (column(codes, "curvature_behind")[-1] - 128) / motioncodes.SIGNED["curvature_behind"]
     assert here == pytest.approx(np.radians(1.0), abs=0.002)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from offline import motion
+from offline import motion, motioncodes
 from offline.corners import FEWEST, STANDARD_FOV_DEG, Tracked
 from offline.preprocessing import PLANE_HEIGHT, PLANE_WIDTH
 from offline.windscreen import TURNED_PX, Windscreen
@@ -108,7 +108,7 @@ def heading_deg(drive: motion.Drive) -> np.ndarray:
     survey = motion.Survey(STANDARD_FOV_DEG)
     for plane, t_s, driven_m in zip(drive.planes, drive.t_s, drive.driven_m, strict=True):
         survey.add(plane, float(t_s), float(driven_m))
-    return survey.finish().codes[:, motion.CODES.index("heading")].astype(float) - 128.0
+    return survey.finish().codes[:, motioncodes.CODES.index("heading")].astype(float) - 128.0
 
 
 @pytest.mark.parametrize(("turn_deg", "count"), [(6.0, 60), (-6.0, 60), (6.0, 80)])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from offline import motion, roadscene
+from offline import motioncodes, roadscene
 from offline.preprocessing import CODE_BYTES
 from offline.training import sources
 from offline.training.augmentation import augmenter
@@ -41,7 +41,9 @@ def test_a_camera_shown_as_standing_shows_one_picture() -> None:
     codes = np.tile(np.float32(100 / 255), (4, CODE_BYTES))
     changed, told, _, _ = augmenter(standing, ROAD)(tf.constant(pictures), codes, {}, {})
     # Its camera is still mounted as it was; how it moves is not known.
-    assert np.array_equal(told.numpy() > 0, np.tile(np.array(motion.CODES) == "levelled", (4, 1)))
+    assert np.array_equal(
+        told.numpy() > 0, np.tile(np.array(motioncodes.CODES) == "levelled", (4, 1))
+    )
     for plane in range(5):
         np.testing.assert_allclose(changed.numpy()[..., plane], pictures[..., 0], atol=1e-3)
 
@@ -64,7 +66,7 @@ def test_a_mirrored_road_turns_the_other_way() -> None:
     assert found["course"].numpy().argmax(axis=1).tolist() == [3, 3]
     assert told["heading"].numpy().tolist() == [-1.0, 0.5]
     assert told["curvature"].numpy().tolist() == [-0.25, 0.0]
-    expected = [116 if name in motion.MIRRORED else 140 for name in motion.CODES]
+    expected = [116 if name in motioncodes.MIRRORED else 140 for name in motioncodes.CODES]
     np.testing.assert_allclose(bytes_of_motion.numpy()[0] * 255, expected, atol=1e-3)
     assert not bytes_of_motion.numpy()[1].any()  # what is not known stays so
 

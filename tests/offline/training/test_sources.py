@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from offline import motion
+from offline import motioncodes
 from offline.corners import STANDARD_FOV_DEG
 from offline.errors import InputError
 from offline.training import framesets, labelledvideo, sources, tables
@@ -175,19 +175,19 @@ def test_drives_with_one_camera_share_its_mounting(tmp_path: Path) -> None:
     shared = sources.read_pictures(table.assign(camera="van 7"), tmp_path, ROAD, "labels.csv")
     blank = sources.read_pictures(table.assign(camera=None), tmp_path, ROAD, "labels.csv")
     assert np.array_equal(blank.codes, apart.codes)
-    levelled = motion.CODES.index("levelled")
+    levelled = motioncodes.CODES.index("levelled")
     assert apart.codes is not None
     assert shared.codes is not None
-    assert (apart.codes[:30, levelled] == motion.FOV_UNKNOWN).all()
+    assert (apart.codes[:30, levelled] == motioncodes.FOV_UNKNOWN).all()
     assert not apart.codes[30:].any()
-    assert (shared.codes[:, levelled] == motion.FOV_UNKNOWN).all()
+    assert (shared.codes[:, levelled] == motioncodes.FOV_UNKNOWN).all()
     told = sources.read_pictures(
         table.assign(camera="van 7", fov_deg=STANDARD_FOV_DEG), tmp_path, ROAD, "labels.csv"
     )
     assert told.codes is not None
     assert (told.codes[:, levelled] == 255).all()
     # Of a camera whose field of view is known, what stands upright tells a little more.
-    sure = motion.CODES.index("grade_known")
+    sure = motioncodes.CODES.index("grade_known")
     assert (told.codes[:, sure] >= shared.codes[:, sure]).all()
     apart_bytes = np.abs(told.codes.astype(int) - shared.codes)[:, levelled + 1 :]
     assert np.delete(apart_bytes, sure - 1, axis=1).max() <= 2
