@@ -45,6 +45,7 @@ class _Slot:
         self._limits = limits
         self._pool: ProcessPool | None = None
         self._lock = threading.Lock()
+        self._enders: list[threading.Thread] = []
 
     def start(self, function: Callable[[Any], Any], task: Any) -> ProcessFuture:
         for _ in range(2):
@@ -65,21 +66,24 @@ class _Slot:
 
     def abandon(self) -> None:
         """Throw the pool away without waiting: its pipe may be broken for good."""
-        pool = self._take()
-        if pool is not None:
-            threading.Thread(target=_end, args=(pool,), daemon=True).start()
+        self._end_pool()
 
     def close(self) -> None:
-        pool = self._take()
-        if pool is not None:
-            _end(pool)
+        """End the pool, and wait for those thrown away before."""
+        for ender in self._end_pool():
+            ender.join()
 
-    def _take(self) -> ProcessPool | None:
+    def _end_pool(self) -> list[threading.Thread]:
+        """Begin to end the pool, if there is one; the threads that end pools."""
         # A pool that is being closed breaks off its task, whose callback then abandons it from
         # a thread of its own. Two threads that close one pipe get in each other's way.
         with self._lock:
             pool, self._pool = self._pool, None
-        return pool
+            if pool is not None:
+                self._enders = [ender for ender in self._enders if ender.is_alive()]
+                self._enders.append(threading.Thread(target=_end, args=(pool,), daemon=True))
+                self._enders[-1].start()
+            return self._enders.copy()
 
 
 def _end(pool: ProcessPool) -> None:

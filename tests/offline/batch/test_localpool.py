@@ -74,6 +74,15 @@ def test_a_pool_is_ended_by_one_thread_alone(
     assert len(ended) == 1
 
 
+def test_a_pool_thrown_away_is_ended_before_the_run_is(tmp_path: Path) -> None:
+    for number in range(5):
+        jobs = [Job(f"/trips/{number}{job}", "crash", str(tmp_path)) for job in range(3)]
+        outcomes = LocalPool(3, Limits()).run(run, jobs)
+        next(outcomes)
+        outcomes.close()
+        assert not [thread for thread in threading.enumerate() if thread.name.endswith("(_end)")]
+
+
 def test_no_worker_outlives_an_interrupted_run(tmp_path: Path) -> None:
     pool = LocalPool(2, Limits())
     outcomes = pool.run(run, [Job("/trips/1", "well", str(tmp_path))] + [
