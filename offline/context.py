@@ -42,6 +42,8 @@ SAME_HILL = 0.8
 """Posterior from which the road beside an event belongs to the same hill."""
 BOUND_BRAKED = 0.5
 """Chance that the brakes are on where the grade is a bound; then the road surely falls."""
+LEAST_KNOWN = 0.8
+"""Share of an event over which what was gained must be known for it to be judged by that."""
 TYPICAL_CLIMB_PERCENT = 4.0
 """Taken for a climb that was seen but could not be measured."""
 
@@ -118,7 +120,7 @@ def _verdict(event: Event, view: _View | None, policy: Policy) -> Verdict:
             continue
         if outcome is Outcome.EXONERATED and applies is None:
             outcome = Outcome.UNDETERMINED
-            why = "Whether road or engine did it cannot be told without engine load: not counted."
+            why = "Too little was recorded to tell whether the road did it: not counted."
         if outcome is Outcome.KEPT:
             refuted = refuted or _set(kept, rule, seen, outcome, cost, f"{plain} {why}")
         elif outcome is Outcome.EXONERATED:
@@ -261,38 +263,59 @@ class _View:
             return False
         if rule.max_peak is not None and abs(event.peak) > rule.max_peak:
             return False
-        if rule.max_level_s is not None and self._level_s(first, end) > rule.max_level_s:
-            return False
-        if rule.max_gain_kmh is not None and self._gain_kmh(first, end) > rule.max_gain_kmh:
+        known = self._gained(rule, first, end)
+        if known is False:
             return False
         load = _mean(self._load[first:end])
         if load is None:
             # An engine whose load is not known may have done it itself.
             gentle = rule.max_accel_without_load_mps2
             ruled_out = gentle is not None and accel <= gentle
-            return True if rule.max_load_percent is None or ruled_out else None
+            return known if rule.max_load_percent is None or ruled_out else None
         if rule.min_load_percent is not None and load < rule.min_load_percent:
             return False
-        return rule.max_load_percent is None or load <= rule.max_load_percent
+        if rule.max_load_percent is not None and load > rule.max_load_percent:
+            return False
+        return known
 
-    def _level_s(self, first: int, end: int) -> float:
+    def _gained(self, rule: ContextRule, first: int, end: int) -> bool | None:
+        """Whether the speed gained in a window is within a rule's limits; None if unknown."""
+        limits = (
+            (rule.max_level_s, self._level_s(first, end)),
+            (rule.max_gain_kmh, self._gain_kmh(first, end)),
+        )
+        asked = [(limit, found) for limit, found in limits if limit is not None]
+        if any(found is not None and found > limit for limit, found in asked):
+            return False
+        return None if any(found is None for _, found in asked) else True
+
+    def _level_s(self, first: int, end: int) -> float | None:
         """Time that the speed gained in a window would have taken on the level.
 
         The same pull gives there the acceleration plus what the climb takes, g times the grade.
+        Speed is gained where it passes all that it was before: what a vehicle loses and makes up
+        for on its way up a hill, it would not have lost on the level.
         """
-        accel = np.maximum(np.nan_to_num(self._accel[first:end]), 0.0)
-        climbing = np.nan_to_num(self._posterior["uphill"][first:end])
+        speed = self._speed_kmh[first:end]
+        accel = np.maximum(self._accel[first:end], 0.0)
+        climbing = self._posterior["uphill"][first:end]
         grade = self._grade[first:end]
         grade = np.where(np.isnan(grade), TYPICAL_CLIMB_PERCENT * climbing, grade).clip(0.0)
+        before = np.fmax.accumulate(np.concatenate([speed[:1], speed[:-1]]))
+        gaining = ~(speed <= before) & ~(accel <= 0.0)
         with np.errstate(invalid="ignore", divide="ignore"):
             share = accel / (accel + GRAVITY_MPS2 * grade / 100.0)
-        return float(np.nansum(share) / self._rate_hz)
+        known = ~gaining | np.isfinite(share)
+        if known.mean() < LEAST_KNOWN:
+            return None
+        return float(np.nansum(share[gaining]) / self._rate_hz)
 
-    def _gain_kmh(self, first: int, end: int) -> float:
-        """Speed gained from a window's first known value to its last; 0 where none is known."""
+    def _gain_kmh(self, first: int, end: int) -> float | None:
+        """Largest gain of speed within a window."""
         speed = self._speed_kmh[first:end]
-        known = speed[np.isfinite(speed)]
-        return float(known[-1] - known[0]) if known.size else 0.0
+        if np.isfinite(speed).mean() < LEAST_KNOWN:
+            return None
+        return float(np.nanmax(speed - np.fmin.accumulate(speed)))
 
     def evidence(self, rule: ContextRule, event: Event) -> Evidence:
         """Gather what speaks for the rule's context over the event's window."""

@@ -60,7 +60,8 @@ class ContextRule(Strict):
         Longest time that the same gain of speed, with the same pull, would have taken on the
         level: with more the event would have happened there as well.
     max_gain_kmh : float or None
-        Largest gain of speed over the event: an engine that brakes holds the speed.
+        Largest gain of speed within the event: an engine that brakes holds the speed. Where this
+        or the time on the level is not known the event is at most undetermined.
     blind_min_probability, blind_max_probability_to_keep : float
         Take the places of the other two where no sensor can tell.
     why : str

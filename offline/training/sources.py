@@ -39,7 +39,7 @@ mean curvature ahead / (1/30 m), row of the true horizon / 0.2 half heights belo
 slope is where the road points against the horizon, a turn the heading over a distance: each is
 learnt sooner when its parts are."""
 HORIZON_UNIT: Final = 0.2
-ENDED_DRAWN: Final = 8
+ENDED_DRAWN: Final = 4
 """Training draws a frame before an end so many times as often as another: they are few."""
 GRADE_SOFTNESS_PERCENT: Final = 0.4
 HEADING_SOFTNESS_DEG: Final = 1.5

@@ -83,3 +83,13 @@ def test_each_true_event_is_counted_once_with_what_became_of_it(
     assert found.driver == {"exonerated": 1, "missed": 1}
     assert found.both == {"missed": 1}
     assert found.clear == {"kept": 1}
+
+
+def test_a_networks_row_is_the_same_whichever_others_are_asked(fairness: ModuleType) -> None:
+    asked = {
+        accuracies: fairness.run(fairness.Task(1, 2, 0.8, "mountain", 3, accuracies, "car"))
+        for accuracies in ((0.85,), (None, 0.6, 0.85))
+    }
+    alone, among = (figures.outcomes[0.85] for figures in asked.values())
+    assert sum(alone.by_kind.values()) > 0
+    assert alone == among
