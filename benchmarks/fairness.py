@@ -38,7 +38,8 @@ from offline.score import Totals, score_from_totals, trip_totals
 from offline.timeline import build_timeline
 from offline.verdicts import Event, EventKind, Outcome, Verdict
 
-TRIPS_A_DRIVER: dict[Terrain, int] = {"flat": 20, "mountain": 20, "hilly": 10}
+ROUTES = 20
+"""Trips a driver makes in flat country, and the same in mountains; half as many in hills."""
 ROUTE_M = 8_000.0
 REPORT_SEED = 1_000_000
 NEAR_S = 1.5
@@ -222,15 +223,17 @@ def run(task: Task) -> TripFigures:
     )
 
 
-def plan(trips: int, seed: int, accuracy: float | None, policy: str) -> list[Task]:
+def plan(
+    trips: int, routes: int, seed: int, accuracies: tuple[float | None, ...], policy: str
+) -> list[Task]:
     """Share the trips among drivers from careful to harsh."""
-    drivers = max(round(trips / sum(TRIPS_A_DRIVER.values())), 2)
+    a_driver: dict[Terrain, int] = {"flat": routes, "mountain": routes, "hilly": routes // 2}
+    drivers = max(round(trips / sum(a_driver.values())), 2)
     tasks = []
     for driver in range(drivers):
         harshness = driver / (drivers - 1)
-        for terrain, count in TRIPS_A_DRIVER.items():
+        for terrain, count in a_driver.items():
             for route in range(count):
-                accuracies = (accuracy, *(a for a in (None, *CURVE) if a != accuracy))
                 tasks.append(Task(seed, driver, harshness, terrain, route, accuracies, policy))
     return tasks
 
@@ -283,13 +286,20 @@ def main() -> None:
     parser.add_argument(
         "--accuracy", type=float, help="of a stand-in, not the released network's own confusion"
     )
+    parser.add_argument(
+        "--routes", type=int, default=ROUTES, choices=range(2, 41), metavar="2..40",
+        help="trips of each driver in flat country and in mountains",
+    )  # fmt: skip
+    parser.add_argument("--without-curve", action="store_true", help="ask one network alone")
     parser.add_argument("--policy", default="car")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--quick", action="store_true", help="100 trips")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     trips = 100 if options.quick else options.trips
-    tasks = plan(trips, options.seed, options.accuracy, options.policy)
+    others = () if options.without_curve else (None, *CURVE)
+    accuracies = (options.accuracy, *(a for a in others if a != options.accuracy))
+    tasks = plan(trips, options.routes, options.seed, accuracies, options.policy)
     start = time.perf_counter()
     with ProcessPoolExecutor(options.processes) as pool:
         figures = list(pool.map(run, tasks, chunksize=4))
@@ -361,9 +371,10 @@ def main() -> None:
     print("\nevents (kind, whose, verdict)")
     for key in sorted(all_outcomes.by_kind):
         print(f"  {key[0]:22} {key[1]:16} {key[2]:14} {all_outcomes.by_kind[key]:6d}")
-    result["driver_caused_exonerated_worst_of_curve"] = max(
-        shares(outcomes)[1] for accuracy, outcomes in curve.items() if accuracy is not None
-    )
+    if not options.without_curve:
+        result["driver_caused_exonerated_worst_of_curve"] = max(
+            shares(outcomes)[1] for accuracy, outcomes in curve.items() if accuracy is not None
+        )
     print("\naccuracy  road spared  driver exonerated  undetermined")
     for accuracy in sorted(curve, key=lambda key: key or 0.0):
         a, b, c, _ = shares(curve[accuracy])
