@@ -40,6 +40,8 @@ from offline.verdicts import Event, EventKind, Outcome, Verdict
 
 ROUTES = 20
 """Trips a driver makes in flat country, and the same in mountains; half as many in hills."""
+MOST_ROUTES, MOST_DRIVERS = 40, 25
+"""Seeds of drives are told apart up to here."""
 ROUTE_M = 8_000.0
 REPORT_SEED = 1_000_000
 NEAR_S = 1.5
@@ -176,7 +178,7 @@ def run(task: Task) -> TripFigures:
         vehicle,
         driver_of_harshness(task.harshness),
         policy,
-        seed=task.seed * 1000 + task.driver * 40 + task.route,
+        seed=(task.seed * MOST_DRIVERS + task.driver) * MOST_ROUTES + task.route,
         coolant_start_c=15.0 if cold else 80.0,
     )
     signals = ["rpm", "speed_kmh", "coolant_temp_c"]
@@ -229,6 +231,10 @@ def plan(
     """Share the trips among drivers from careful to harsh."""
     a_driver: dict[Terrain, int] = {"flat": routes, "mountain": routes, "hilly": routes // 2}
     drivers = max(round(trips / sum(a_driver.values())), 2)
+    if drivers > MOST_DRIVERS:
+        raise SystemExit(
+            f"{trips} trips need {drivers} drivers, more than {MOST_DRIVERS}: raise --routes"
+        )
     tasks = []
     for driver in range(drivers):
         harshness = driver / (drivers - 1)
@@ -287,13 +293,14 @@ def main() -> None:
         "--accuracy", type=float, help="of a stand-in, not the released network's own confusion"
     )
     parser.add_argument(
-        "--routes", type=int, default=ROUTES, choices=range(2, 41), metavar="2..40",
+        "--routes", type=int, default=ROUTES, choices=range(2, MOST_ROUTES + 1),
+        metavar=f"2..{MOST_ROUTES}",
         help="trips of each driver in flat country and in mountains",
     )  # fmt: skip
     parser.add_argument("--without-curve", action="store_true", help="ask one network alone")
     parser.add_argument("--policy", default="car")
     parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--quick", action="store_true", help="100 trips")
+    parser.add_argument("--quick", action="store_true", help="100 trips, or those of two drivers")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     trips = 100 if options.quick else options.trips

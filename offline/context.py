@@ -22,7 +22,7 @@ from offline.fusion.powertrain import GRAVITY_MPS2, engine_load
 from offline.policy import ContextRule, Policy
 from offline.roadscene import SLOPE_THRESHOLD_PERCENT
 from offline.scenelabels import SceneLabels, nothing_seen
-from offline.timeline import column
+from offline.timeline import MOVING_KMH, column
 from offline.verdicts import Event, EventKind, Outcome, Verdict
 
 SENSORS_CONFIRM = 0.6
@@ -43,7 +43,11 @@ SAME_HILL = 0.8
 BOUND_BRAKED = 0.5
 """Chance that the brakes are on where the grade is a bound; then the road surely falls."""
 LEAST_KNOWN = 0.8
-"""Share of an event over which what was gained must be known for it to be judged by that."""
+"""Share of an event over which speed, acceleration or load must be known to be judged by."""
+LEAST_SEEN = 0.5
+"""Share of an event over which the road must be known."""
+BRAKED_MPS2 = 0.5
+"""Who slows by so much more than the climb takes is braking; drag takes less at most speeds."""
 TYPICAL_CLIMB_PERCENT = 4.0
 """Taken for a climb that was seen but could not be measured."""
 
@@ -258,64 +262,64 @@ class _View:
     def applies(self, rule: ContextRule, event: Event) -> bool | None:
         """Whether the driving itself meets the rule's conditions; None where it is unknown."""
         first, end = self._window(event)
-        accel = _mean(self._accel[first:end])
-        if accel is None or not rule.min_accel_mps2 <= accel <= rule.max_accel_mps2:
-            return False
-        if rule.max_peak is not None and abs(event.peak) > rule.max_peak:
-            return False
-        known = self._gained(rule, first, end)
-        if known is False:
-            return False
-        load = _mean(self._load[first:end])
+        accel = _known(self._accel[first:end], LEAST_KNOWN)
+        met: list[bool | None] = [
+            None if accel is None else rule.min_accel_mps2 <= accel <= rule.max_accel_mps2,
+            rule.max_peak is None or abs(event.peak) <= rule.max_peak,
+            _within(rule.max_level_s, *self._level_s(first, end)),
+            _within(rule.max_gain_kmh, *self._gain_kmh(first, end)),
+        ]
+        if rule.context != "bend":
+            # Whoever stands on a hill is not driving up it.
+            speed = _known(self._speed_kmh[first:end], LEAST_KNOWN)
+            met.append(None if speed is None else speed >= MOVING_KMH)
+        load = _known(self._load[first:end], LEAST_KNOWN)
         if load is None:
             # An engine whose load is not known may have done it itself.
             gentle = rule.max_accel_without_load_mps2
-            ruled_out = gentle is not None and accel <= gentle
-            return known if rule.max_load_percent is None or ruled_out else None
-        if rule.min_load_percent is not None and load < rule.min_load_percent:
+            ruled_out = gentle is not None and accel is not None and accel <= gentle
+            met.append(True if rule.max_load_percent is None or ruled_out else None)
+        else:
+            met.append(rule.min_load_percent is None or load >= rule.min_load_percent)
+            met.append(rule.max_load_percent is None or load <= rule.max_load_percent)
+        if False in met:
             return False
-        if rule.max_load_percent is not None and load > rule.max_load_percent:
-            return False
-        return known
+        return None if None in met else True
 
-    def _gained(self, rule: ContextRule, first: int, end: int) -> bool | None:
-        """Whether the speed gained in a window is within a rule's limits; None if unknown."""
-        limits = (
-            (rule.max_level_s, self._level_s(first, end)),
-            (rule.max_gain_kmh, self._gain_kmh(first, end)),
-        )
-        asked = [(limit, found) for limit, found in limits if limit is not None]
-        if any(found is not None and found > limit for limit, found in asked):
-            return False
-        return None if any(found is None for _, found in asked) else True
-
-    def _level_s(self, first: int, end: int) -> float | None:
-        """Time that the speed gained in a window would have taken on the level.
+    def _level_s(self, first: int, end: int) -> tuple[float, float]:
+        """Least and most time that the speed gained in a window would have taken on the level.
 
         The same pull gives there the acceleration plus what the climb takes, g times the grade.
-        Speed is gained where it passes all that it was before: what a vehicle loses and makes up
-        for on its way up a hill, it would not have lost on the level.
+        Speed is gained where it passes all that it was before: what a hill takes from a vehicle
+        and the vehicle makes up for, it would not have lost on the level. What the brakes took
+        counts again.
         """
-        speed = self._speed_kmh[first:end]
-        accel = np.maximum(self._accel[first:end], 0.0)
+        speed, accel = self._speed_kmh[first:end], self._accel[first:end]
         climbing = self._posterior["uphill"][first:end]
         grade = self._grade[first:end]
         grade = np.where(np.isnan(grade), TYPICAL_CLIMB_PERCENT * climbing, grade).clip(0.0)
-        before = np.fmax.accumulate(np.concatenate([speed[:1], speed[:-1]]))
-        gaining = ~(speed <= before) & ~(accel <= 0.0)
+        gravity = GRAVITY_MPS2 * grade / 100.0
+        braked = accel < -(np.nan_to_num(gravity) + BRAKED_MPS2)
+        gaining = np.zeros(speed.size, dtype=bool)
+        most_kmh = np.nan
+        for k, now in enumerate(speed.tolist()):
+            gaining[k] = now > most_kmh
+            most_kmh = now if braked[k] else np.fmax(most_kmh, now)
+        gaining &= accel > 0.0
         with np.errstate(invalid="ignore", divide="ignore"):
-            share = accel / (accel + GRAVITY_MPS2 * grade / 100.0)
-        known = ~gaining | np.isfinite(share)
-        if known.mean() < LEAST_KNOWN:
-            return None
-        return float(np.nansum(share[gaining]) / self._rate_hz)
+            share = accel / (accel + gravity)
+        unknown = np.isnan(speed) | np.isnan(accel) | (gaining & np.isnan(share))
+        least_s = float(np.nansum(share[gaining]) / self._rate_hz)
+        return least_s, least_s + float(unknown.sum() / self._rate_hz)
 
-    def _gain_kmh(self, first: int, end: int) -> float | None:
-        """Largest gain of speed within a window."""
+    def _gain_kmh(self, first: int, end: int) -> tuple[float, float]:
+        """Least and most that a gain of speed within a window can have been."""
         speed = self._speed_kmh[first:end]
-        if np.isfinite(speed).mean() < LEAST_KNOWN:
-            return None
-        return float(np.nanmax(speed - np.fmin.accumulate(speed)))
+        known = np.isfinite(speed)
+        if not known.any():
+            return 0.0, np.inf
+        least_kmh = float(np.nanmax(speed - np.fmin.accumulate(speed)))
+        return least_kmh, least_kmh if known.mean() >= LEAST_KNOWN else np.inf
 
     def evidence(self, rule: ContextRule, event: Event) -> Evidence:
         """Gather what speaks for the rule's context over the event's window."""
@@ -324,7 +328,7 @@ class _View:
             # What counts is the bend that comes, not the straight on which it is braked for.
             last = round(event.end_s * self._rate_hz)
             first = min((first + 3 * last) // 4, end - 1)
-        probability = _mean(self._posterior[rule.context][first:end])
+        probability = _known(self._posterior[rule.context][first:end], LEAST_SEEN)
         point, p, decided, agrees = self._frames[rule.context]
         if rule.context == "bend":
             inside = (point >= first) & (point < end)
@@ -374,6 +378,18 @@ class _View:
 def _argmax(p: NDArray[np.float32]) -> NDArray[np.int64]:
     index = np.asarray(np.nan_to_num(p, nan=-1.0).argmax(axis=1))
     return np.where(np.isnan(p).any(axis=1), -1, index)
+
+
+def _within(limit: float | None, least: float, most: float) -> bool | None:
+    """Whether what lies between two bounds is within a limit, if one is asked; None if unknown."""
+    if limit is None or most <= limit:
+        return True
+    return False if least > limit else None
+
+
+def _known(values: NDArray[np.float64], least: float) -> float | None:
+    """Mean of what is known, if it is at least such a share of all."""
+    return _mean(values) if np.isfinite(values).mean() >= least else None
 
 
 def _mean(values: NDArray[np.float64]) -> float | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import CancelledError
@@ -175,9 +176,10 @@ class _Batch:
         enders = [threading.Thread(target=slot.close, daemon=True) for slot in self._slots]
         for ender in enders:
             ender.start()
+        deadline_s = time.monotonic() + 5.0
         for ender in enders:
             # A pool whose pipe broke in the middle of a message cannot be joined.
-            ender.join(timeout=5)
+            ender.join(max(deadline_s - time.monotonic(), 0.0))
 
     def _next(self) -> tuple[Any, int] | None:
         for task in self._fresh:

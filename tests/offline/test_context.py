@@ -234,6 +234,61 @@ def test_revs_that_the_level_would_have_had_as_long_are_the_drivers(
     assert (verdict.outcome, verdict.rule) == (outcome, rule)
 
 
+def on_a_hill(speed_kmh, *, load: float | None = 75.0, barometer: bool = True):
+    """Revving high from 60 to 110 s on 6 %, at any speed."""
+    signals = {"baro_pressure_kpa": ramp((0, 101), (30, 101), (130, 100.3), (140, 100.3))}
+    if load is not None:
+        signals["load_percent"] = ramp((0, 30), (59, 30), (60, load), (110, load), (111, 30))
+    return recording(
+        140,
+        speed_kmh=speed_kmh,
+        rpm=ramp((0, 2000), (59, 2000), (60, 4000), (110, 4000), (111, 2000), (140, 2000)),
+        **{name: signals[name] for name in signals if barometer or name == "load_percent"},
+    )
+
+
+HILL = labels(140, lambda t: around(t, UPHILL, first=25.0, last=135.0))
+
+
+def test_what_the_brakes_took_is_gained_again():
+    regained = ramp((0, 55), (62, 55), (66, 35), (108, 55), (140, 55))
+    steady = ramp((0, 55), (140, 55))
+    assert judged(HILL, on_a_hill(steady)).outcome is Outcome.EXONERATED
+    assert judged(HILL, on_a_hill(regained)).outcome is not Outcome.EXONERATED
+
+
+@pytest.mark.parametrize(
+    ("gap", "outcome"),
+    [(None, Outcome.UNDETERMINED), ((80, 88), Outcome.UNDETERMINED)],
+    ids=["whole", "gap"],
+)
+def test_a_gap_hides_no_gain_of_speed_uphill(gap: tuple[float, float] | None, outcome: Outcome):
+    samples = on_a_hill(ramp((0, 35), (79, 35), (90, 58), (140, 58)))
+    if gap is not None:
+        samples |= without({"speed_kmh": samples["speed_kmh"]}, *gap)
+    assert judged(HILL, samples).outcome is outcome
+
+
+def test_what_was_surely_gained_beside_a_gap_is_the_drivers():
+    samples = on_a_hill(ramp((0, 35), (60, 35), (110, 95), (140, 95)))
+    assert judged(HILL, samples).outcome is Outcome.KEPT
+    samples |= without({"speed_kmh": samples["speed_kmh"]}, 62, 72)
+    assert judged(HILL, samples).outcome is Outcome.KEPT
+
+
+@pytest.mark.parametrize("gap", [(62, 85), (62, 108), (58, 112)])
+def test_less_data_never_costs_more(gap: tuple[float, float]):
+    samples = on_a_hill(50.0)
+    for signal in ("speed_kmh", "load_percent"):
+        kept = samples | without({signal: samples[signal]}, *gap)
+        assert judged(HILL, kept).outcome is not Outcome.KEPT, signal
+
+
+def test_whoever_stands_on_a_hill_does_not_climb_it():
+    standing = ramp((0, 50), (50, 50), (58, 0), (112, 0), (118, 50), (140, 50))
+    assert judged(HILL, on_a_hill(standing, load=None)).outcome is Outcome.KEPT
+
+
 def cold_revving(scored: Scored) -> Verdict:
     (verdict,) = [v for v in scored.verdicts if v.event.kind is EventKind.COLD_ENGINE_REVVING]
     return verdict
