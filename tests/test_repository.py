@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from offline.training.card import read_card
+from offline.training.config import load_config
+
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = sorted(
     path
@@ -85,3 +88,13 @@ def test_the_repository_stays_small() -> None:
         files = [path for path in ROOT.rglob("*") if path.is_file() and ".venv" not in path.parts]
     megabytes = sum(path.stat().st_size for path in files if path.exists()) / 1e6
     assert megabytes < 60
+
+
+def test_the_released_card_says_what_its_configuration_does() -> None:
+    config = load_config(ROOT / "offline" / "training" / "road_scene.toml")
+    card = read_card(ROOT / "models" / "road_scene")
+    assert (card["version"], card["summary"], card["shortfalls"]) == (
+        config.version,
+        config.card.summary,
+        config.card.shortfalls,
+    )
