@@ -58,6 +58,7 @@ GOALS = {
     "terrain_bias_points_without_context": "(for comparison)",
     "harsh_f1_1hz": ">= 0.90",
     "harsh_f1_5hz": ">= 0.95",
+    "driver_caused_exonerated_worst_of_curve": "<= 0.01",
 }
 
 
@@ -232,7 +233,7 @@ def plan(
     a_driver: dict[Terrain, int] = {"flat": routes, "mountain": routes, "hilly": routes // 2}
     drivers = max(round(trips / sum(a_driver.values())), 2)
     if drivers > MOST_DRIVERS:
-        raise SystemExit(
+        raise ValueError(
             f"{trips} trips need {drivers} drivers, more than {MOST_DRIVERS}: raise --routes"
         )
     tasks = []
@@ -306,7 +307,10 @@ def main() -> None:
     trips = 100 if options.quick else options.trips
     others = () if options.without_curve else (None, *CURVE)
     accuracies = (options.accuracy, *(a for a in others if a != options.accuracy))
-    tasks = plan(trips, options.routes, options.seed, accuracies, options.policy)
+    try:
+        tasks = plan(trips, options.routes, options.seed, accuracies, options.policy)
+    except ValueError as problem:
+        parser.error(str(problem))
     start = time.perf_counter()
     with ProcessPoolExecutor(options.processes) as pool:
         figures = list(pool.map(run, tasks, chunksize=4))
@@ -342,6 +346,10 @@ def main() -> None:
         "harsh_f1_1hz": f1([figure.harsh[1.0] for figure in figures]),
         "harsh_f1_5hz": f1([figure.harsh[5.0] for figure in figures]),
     }
+    if not options.without_curve:
+        result["driver_caused_exonerated_worst_of_curve"] = max(
+            shares(outcomes)[1] for accuracy, outcomes in curve.items() if accuracy is not None
+        )
     network = RELEASED if options.accuracy is None else f"accuracy {options.accuracy}"
     print(f"{len(tasks)} trips, seed {options.seed}, network {network}, {seconds:.0f} s")
     print(f"\n{'figure':40} {'measured':>9}  goal")
@@ -378,10 +386,6 @@ def main() -> None:
     print("\nevents (kind, whose, verdict)")
     for key in sorted(all_outcomes.by_kind):
         print(f"  {key[0]:22} {key[1]:16} {key[2]:14} {all_outcomes.by_kind[key]:6d}")
-    if not options.without_curve:
-        result["driver_caused_exonerated_worst_of_curve"] = max(
-            shares(outcomes)[1] for accuracy, outcomes in curve.items() if accuracy is not None
-        )
     print("\naccuracy  road spared  driver exonerated  undetermined")
     for accuracy in sorted(curve, key=lambda key: key or 0.0):
         a, b, c, _ = shares(curve[accuracy])

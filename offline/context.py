@@ -266,9 +266,11 @@ class _View:
         met: list[bool | None] = [
             None if accel is None else rule.min_accel_mps2 <= accel <= rule.max_accel_mps2,
             rule.max_peak is None or abs(event.peak) <= rule.max_peak,
-            _within(rule.max_level_s, *self._level_s(first, end)),
-            _within(rule.max_gain_kmh, *self._gain_kmh(first, end)),
         ]
+        if rule.max_level_s is not None:
+            met.append(_within(rule.max_level_s, *self._level_s(first, end)))
+        if rule.max_gain_kmh is not None:
+            met.append(_within(rule.max_gain_kmh, *self._gain_kmh(first, end)))
         if rule.context != "bend":
             # Whoever stands on a hill is not driving up it.
             speed = _known(self._speed_kmh[first:end], LEAST_KNOWN)
@@ -380,9 +382,9 @@ def _argmax(p: NDArray[np.float32]) -> NDArray[np.int64]:
     return np.where(np.isnan(p).any(axis=1), -1, index)
 
 
-def _within(limit: float | None, least: float, most: float) -> bool | None:
-    """Whether what lies between two bounds is within a limit, if one is asked; None if unknown."""
-    if limit is None or most <= limit:
+def _within(limit: float, least: float, most: float) -> bool | None:
+    """Whether what lies between two bounds is within a limit; None where that is not known."""
+    if most <= limit:
         return True
     return False if least > limit else None
 
