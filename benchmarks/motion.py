@@ -33,12 +33,12 @@ def truth_of(roads: RoadSet, road: int, fov_deg: float) -> tuple[float, float]:
     return right, down
 
 
-def measure(folder: Path, count: int, *, told: bool) -> dict[str, float]:
+def measure(folder: Path, count: int, *, told: bool, between: bool) -> dict[str, float]:
     """Survey `count` drives of a synthetic set, told the camera's field of view or not."""
-    from offline import motion, motioncodes
+    from offline import motioncodes
     from offline.roadpitch import Standing
     from offline.rotation import STILL
-    from offline.training import roadframes, roadset
+    from offline.training import roadframes, roadset, synth
     from offline.uprights import NONE
 
     roads = roadset.read_set(folder)
@@ -70,11 +70,19 @@ def measure(folder: Path, count: int, *, told: bool) -> dict[str, float]:
                 strict=True,
             )
         )
+        if not told:
+            stretches = [replace(road, told_fov_deg=None) for road in stretches]
+        pictures_between = None
+        if between:
+            beside = [roadframes.beside_road(file) for file in files]
+            if not all(file.exists() for file in beside):
+                raise SystemExit(
+                    f"drive {drive} of {folder} has no pictures between its frames: render them "
+                    "(`gradewise-offline synth`) or leave them out (--no-between)"
+                )
+            pictures_between = [roadframes.read_between(file) for file in beside]
         began = time.process_time()
-        survey = motion.Survey(first.told_fov_deg if told else None)
-        planes = np.concatenate([road.planes for road in stretches])
-        for picture, at_s, at_m in zip(planes, t_s, driven_m, strict=True):
-            survey.add(picture, float(at_s), float(at_m))
+        survey = synth.surveyed(stretches, pictures_between)
         surveyed = survey.finish()
         mounting, codes = surveyed.mounting, surveyed.codes
         cpu_s += time.process_time() - began
@@ -142,11 +150,19 @@ def main() -> None:
                         help="synthetic set (default: %(default)s)")  # fmt: skip
     parser.add_argument("--untold", action="store_true",
                         help="as if nobody had told the camera's field of view")  # fmt: skip
+    parser.add_argument("--no-between", action="store_true",
+                        help="as a logger without motion stills records: two pictures a "
+                        "second")  # fmt: skip
     parser.add_argument("--quick", action="store_true", help="5 drives instead of all, at most 100")
     parser.add_argument("--json", type=Path, help="write the figures here")
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
-    figures = measure(arguments.set, 5 if arguments.quick else 100, told=not arguments.untold)
+    figures = measure(
+        arguments.set,
+        5 if arguments.quick else 100,
+        told=not arguments.untold,
+        between=not arguments.no_between,
+    )
     print(f"{'figure':<28}{'measured':>10}{'without':>10}")
     for name, value in figures.items():
         if not name.endswith("_baseline"):

@@ -10,6 +10,7 @@ import av
 import cv2
 import numpy as np
 
+from onboard.stills import encode_still, motion_still
 from onboard.trip import TripWriter
 
 START_NS: Final = 1_767_225_600_000_000_000
@@ -23,6 +24,7 @@ def record_trip(
     *,
     seconds: float = 20.0,
     stills: bool = True,
+    motion_stills: bool = True,
     video_fps: float = 0.0,
     close: bool = True,
     started_utc_ns: int | None = None,
@@ -36,6 +38,8 @@ def record_trip(
         Names the trip and seeds its pictures.
     stills : bool
         Two 320x180 JPEGs a second, as the logger keeps them.
+    motion_stills : bool
+        And two grey ones of half that size between them; not beside a video.
     video_fps : float
         Also a 720p H.264 video with two keyframes a second; 0 for none.
     close : bool
@@ -57,7 +61,8 @@ def record_trip(
         trip.add_sample(t_ns, "rpm", round(40 * speed), "ok", 20.0)
         trip.add_sample(t_ns, "coolant_temp_c", 85.0, "ok", 20.0)
         trip.add_clock(t_ns, t_ns, started + t_ns, "boot")
-    fps = video_fps or 2.0
+    between = stills and motion_stills and not video_fps
+    fps = video_fps or (6.0 if between else 2.0)
     if video_fps:
         write_video(trip.video_path(0), number, round(seconds * fps), fps)
     if stills or video_fps:
@@ -67,6 +72,9 @@ def record_trip(
             if stills and frame % every == 0:
                 jpeg = cv2.imencode(".jpg", picture(number, frame, 320, 180))[1].tobytes()
                 trip.add_still(frame, jpeg)
+            elif between:
+                small = motion_still(picture(number, frame, 320, 180))
+                trip.add_motion_still(frame, encode_still(small))
     if close:
         trip.close("benchmark")
     else:

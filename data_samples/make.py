@@ -118,7 +118,7 @@ RENDERED: Final = Sample(
     driver="Driver B (sample)",
     started=datetime(2026, 11, 17, 16, 30, tzinfo=UTC),
     origin={"video": "rendered", "obd": "simulated", "note": RENDERED_NOTE},
-    crf=31,
+    crf=33,
     fov_deg=62.0,
     plan=Plan(
         CAR,

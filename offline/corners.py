@@ -101,40 +101,73 @@ def track(before: Image, after: Image, driven_m: float) -> Tracked | None:
     Tracked or None
         None for fewer than `FEWEST`.
     """
-    corners = cv2.goodFeaturesToTrack(before, MOST, 0.005, 4, blockSize=3)
-    if corners is None or len(corners) < FEWEST:
+    corners = detected(before)
+    if len(corners) < FEWEST:
         return None
-    p, q, kept = _followed(before, after, corners, 0.0)
+    p, q, kept = followed(before, after, corners, np.zeros(2, np.float32))
     if np.count_nonzero(kept) < FEW:
         # A turn at a junction moves pictures farther than the pyramid reaches.
         (shift_px, _), _ = cv2.phaseCorrelate(
             before.astype(np.float32), after.astype(np.float32), _WINDOW
         )
         if abs(shift_px) > LEAST_SHIFT_PX:
-            shifted = _followed(before, after, corners, shift_px)
+            shifted = followed(before, after, corners, np.array([shift_px, 0.0], np.float32))
             if np.count_nonzero(shifted[2]) > np.count_nonzero(kept):
                 p, q, kept = shifted
-    if np.count_nonzero(kept) < FEWEST:
+    return tracked_of(p[kept], q[kept], driven_m)
+
+
+def detected(plane: Image, apart: Image | None = None) -> NDArray[np.float32]:
+    """Corners of a picture, shape (n, 1, 2); only where `apart` is not 0, where it is given."""
+    corners = cv2.goodFeaturesToTrack(plane, MOST, 0.005, 4, mask=apart, blockSize=3)
+    return np.empty((0, 1, 2), np.float32) if corners is None else np.asarray(corners, np.float32)
+
+
+def tracked_of(before_px: Places, after_px: Places, driven_m: float) -> Tracked | None:
+    """Corners at places of two planes; None for fewer than `FEWEST`."""
+    if len(before_px) < FEWEST:
         return None
-    return Tracked(p[kept] - MIDDLE_PX, q[kept] - MIDDLE_PX, driven_m)
+    return Tracked(before_px - MIDDLE_PX, after_px - MIDDLE_PX, driven_m)
 
 
-def _followed(
-    before: Image, after: Image, corners: cv2.typing.MatLike, shift_px: float
+def followed(
+    before: Image,
+    after: Image,
+    corners: NDArray[np.float32],
+    shift: NDArray[np.float32],
+    window_px: tuple[int, int] = WINDOW_PX,
+    return_px: float = RETURN_PX,
 ) -> tuple[Places, Places, NDArray[np.bool_]]:
-    """Follow corners from about where a shift to the right puts them; which of them are sure."""
-    shift = np.array([shift_px, 0.0], np.float32)
+    """Follow corners from about where a shift puts them.
+
+    Parameters
+    ----------
+    before, after : ndarray of uint8, shape (96, 160)
+    corners : ndarray of float32, shape (n, 1, 2)
+        At least one.
+    shift : ndarray of float32, shape (n, 1, 2) or (2,)
+        Pixels to the right and down.
+    window_px : tuple of int
+        That is compared around each.
+    return_px : float
+        A corner followed there and back again must come out so near to where it began.
+
+    Returns
+    -------
+    tuple of ndarray, shape (n, 2), (n, 2) and (n,)
+        Places in both pictures, and which of them are sure.
+    """
     there, found, _ = cv2.calcOpticalFlowPyrLK(
-        before, after, corners, corners + shift, winSize=WINDOW_PX, maxLevel=LEVELS,
+        before, after, corners, corners + shift, winSize=window_px, maxLevel=LEVELS,
         flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
     )  # fmt: skip
     back, found_back, _ = cv2.calcOpticalFlowPyrLK(
-        after, before, there, there - shift, winSize=WINDOW_PX, maxLevel=LEVELS,
+        after, before, there, there - shift, winSize=window_px, maxLevel=LEVELS,
         flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
     )  # fmt: skip
     p, q, r = (each[:, 0].astype(np.float64) for each in (corners, there, back))
     kept = (found[:, 0] == 1) & (found_back[:, 0] == 1)
-    kept &= np.linalg.norm(p - r, axis=1) < RETURN_PX
+    kept &= np.linalg.norm(p - r, axis=1) < return_px
     # Repeated border rows show corners that are none.
     low = (2.0, PADDING_ROWS + 2.0)
     high = (PLANE_WIDTH - 3.0, PLANE_HEIGHT - PADDING_ROWS - 3.0)

@@ -1,11 +1,13 @@
 """Where pictures come from: a trip, a video, a folder of stills; each by its fastest path.
 
 A trip's stills are read from its database (0.75 ms each). A video with dense keyframes gives
-its keyframes only, any other is read once from start to end.
+its keyframes only, any other is read once from start to end, with the pictures between by which
+motion is followed.
 """
 
 from __future__ import annotations
 
+import heapq
 import queue
 import re
 import threading
@@ -18,8 +20,17 @@ import numpy as np
 
 from offline import video
 from offline.errors import InputError
+from offline.mounting import MAX_APART_S
 from offline.odometer import Odometer
-from offline.preprocessing import STILLS_HZ, Image, plane, plane_of_jpeg, still
+from offline.preprocessing import (
+    STILLS_HZ,
+    Image,
+    between,
+    plane,
+    plane_of_jpeg,
+    plane_of_motion_still,
+    still,
+)
 from onboard.trip import Frames, Trip
 
 DEFAULT_RATE_HZ: Final = STILLS_HZ
@@ -46,6 +57,9 @@ class Frame:
         None where the picture is unreadable.
     wanted : bool
         False for pictures read only as later planes of a stack.
+    between : bool
+        True for pictures that lie between those, by which the camera's motion is followed; they
+        join no stack.
     """
 
     source: str
@@ -54,6 +68,7 @@ class Frame:
     t_ns: int
     plane: Image | None
     wanted: bool = True
+    between: bool = False
 
 
 class FrameSource(Protocol):
@@ -80,7 +95,7 @@ class FrameSource(Protocol):
 
 
 class StillsOfTrip:
-    """The stills that the logger keeps in a trip's database."""
+    """The stills that the logger keeps in a trip's database, and the motion stills between."""
 
     def __init__(self, trip: Trip) -> None:
         self._trip = trip
@@ -91,8 +106,19 @@ class StillsOfTrip:
 
     def frames(self) -> Iterator[Frame]:
         name = self._trip.path.name
-        for entry in self._trip.stills():
-            yield Frame(name, name, entry.frame_index, entry.t_mono_ns, plane_of_jpeg(entry.jpeg))
+        stills = ((entry, plane_of_jpeg, False) for entry in self._trip.stills())
+        motion = ((entry, plane_of_motion_still, True) for entry in self._trip.motion_stills())
+        in_order = heapq.merge(stills, motion, key=lambda each: each[0].frame_index)
+        for entry, decode, is_between in in_order:
+            yield Frame(
+                name,
+                name,
+                entry.frame_index,
+                entry.t_mono_ns,
+                decode(entry.jpeg),
+                wanted=not is_between,
+                between=is_between,
+            )
 
 
 class VideoFrames:
@@ -142,23 +168,29 @@ class VideoFrames:
         self._chosen, steps = video.nearest_on_grid(
             self._t_ns / 1e9, self._index.keyframe[positions], rate_hz * every
         )
-        self._positions = positions[self._chosen]
-        self._wanted = steps % every == 0
-        self.count = int(self._wanted.sum())
+        self._wanted = dict(zip(self._chosen.tolist(), (steps % every == 0).tolist(), strict=True))
+        self.count = sum(self._wanted.values())
+        read = self._chosen
+        if not self._index.keyframe[positions[read]].all():
+            # Where all frames are decoded anyway, those between cost little.
+            following = between(self._t_ns / 1e9, read, MAX_APART_S)
+            read = np.sort(np.concatenate([read, following]))
+        self._read, self._positions = read, positions[read]
         self.start_ns = 0
         self.odometer: Odometer | None = None
         self.fov_deg = fov_deg
 
     def frames(self) -> Iterator[Frame]:
         pictures = video.pictures(self._index, self._positions)
-        for known, wanted, (_, picture) in zip(self._chosen, self._wanted, pictures, strict=True):
+        for known, (_, picture) in zip(self._read.tolist(), pictures, strict=True):
             yield Frame(
                 self._sequence,
                 self._sequence,
                 int(self._number[known]),
                 int(self._t_ns[known]),
                 None if picture is None else plane(still(picture)),
-                bool(wanted),
+                wanted=self._wanted.get(known, False),
+                between=known not in self._wanted,
             )
 
 

@@ -65,7 +65,7 @@ def label_frames(
     parts: dict[str, list[NDArray[np.float32]]] = {name: [] for name in classifier.heads}
     done = 0
     motions, kept = _motions(source, progress)
-    again = source.frames() if kept is None else iter(kept)
+    again = (each for each in source.frames() if not each.between) if kept is None else iter(kept)
     ahead = frames.read_ahead(_levelled(again, motions), depth=CHUNK)
     for wanted, stacks in _stacked(ahead, source.odometer):
         readable = np.array([frame.plane is not None for frame in wanted])
@@ -128,6 +128,11 @@ def _motions(
 
     seen = 0
     for frame in frames.read_ahead(source.frames(), depth=CHUNK):
+        if frame.between:
+            if frame.plane is not None and frame.sequence == sequence:
+                (driven_m,) = odometer.driven_m([frame.t_ns])
+                survey.add_between(frame.plane, frame.t_ns / 1e9, float(driven_m))
+            continue
         if kept is not None:
             kept.append(frame)
             # Pictures are counted, not labels: a low rate of labels needs many pictures a label.

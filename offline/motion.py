@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from offline import mounting as mountings
 from offline.corners import Tracked, track
+from offline.following import Follower, Step
 from offline.motioncodes import CODES, FOV_UNKNOWN, HILL_M, codes
 from offline.mounting import Mounting
-from offline.preprocessing import STILLS_HZ, Image, recorded_phases
+from offline.preprocessing import STILLS_HZ, Image, between, recorded_phases
 from offline.roadpitch import (
     LASTING,
     STANDING_M,
@@ -30,11 +31,15 @@ from offline.roadpitch import (
 from offline.rotation import STILL, Rotation, rotation
 from offline.uprights import NONE, Edges, passing, passing_until, upright_edges
 from offline.windscreen import Windscreen
+from onboard.stills import BETWEEN
 
 LEAST_APART_S: Final = 0.9 / STILLS_HZ
+LEAST_BETWEEN_S: Final = 0.9 / STILLS_HZ / (len(BETWEEN) + 1)
+"""Of a dense recording, pictures nearer to each other tell no more (measured on rendered training
+roads). Motion stills lie as a camera's own pictures do: at 10 Hz a tenth of a second apart."""
 HELD: Final = 2400
-"""Steps of a driving vehicle whose corners are kept until the mounting is known: 20 minutes, 12 MB
-as a rule."""
+"""Steps of a driving vehicle whose corners are kept until the mounting is known: 20 minutes, 21 MB
+as a rule with motion stills, 4 MB without."""
 Array = NDArray[np.float64]
 
 
@@ -56,8 +61,8 @@ class Motion:
 class Survey:
     """Measures the motion along one drive, picture by picture in order of time.
 
-    Of pictures denser than a trip's only as many a second as a trip has are tracked; those between
-    have the codes of the one before.
+    A picture sooner after another than a trip's stills are has the codes of that one, and helps to
+    follow corners to the next.
 
     Parameters
     ----------
@@ -83,38 +88,61 @@ class Survey:
         self._step_of: list[int] = []
         self._t_s: list[float] = []
         self._driven_m: list[float] = []
-        self._steps: list[Rotation | Tracked | None] = []
+        self._steps: list[Rotation | Step | None] = []
         self._edges: list[Edges] = []
         self._passing: list[Edges] = []
         self._waiting = 0
         self._last: Image | None = None
+        self._follower: Follower | None = None
+        self._followed_s = 0.0
 
     def add(self, plane: Image, t_s: float, driven_m: float) -> None:
         """Take the next picture, as the camera saw it."""
         if self._t_s and 0.0 <= t_s - self._t_s[-1] < LEAST_APART_S:
             self._step_of.append(len(self._t_s) - 1)
+            if t_s - self._followed_s >= LEAST_BETWEEN_S:
+                self.add_between(plane, t_s, driven_m)
             return
         self._step_of.append(len(self._t_s))
         apart_m = driven_m - self._driven_m[-1] if self._driven_m else np.inf
         stands = apart_m < STANDING_M
         self._edges.append(NONE if stands else upright_edges(plane))
         if self._last is not None:
-            step: Rotation | Tracked | None = None
+            step: Rotation | Step | None = None
             if stands:
                 step = STILL
             elif t_s - self._t_s[-1] <= mountings.MAX_APART_S:
-                step = track(self._last, plane, apart_m)
-            if isinstance(step, Tracked) and self._mounting is not None:
+                step = self._followed(self._last, plane, driven_m)
+            if isinstance(step, Step) and self._mounting is not None:
                 step = self._turn(step, self._mounting)
-            self._waiting += isinstance(step, Tracked)
+            self._waiting += isinstance(step, Step)
             self._steps.append(step)
         self._t_s.append(t_s)
         self._driven_m.append(driven_m)
-        self._last = plane
+        self._last, self._follower, self._followed_s = plane, None, t_s
         if self._waiting >= HELD and self._alone:
             settle([self], self._fov_deg)
             # A mounting that twenty minutes did not show may be shown by what follows.
             self._sought = self._mounting is not None
+
+    def add_between(self, plane: Image, t_s: float, driven_m: float) -> None:
+        """Take a picture that has no codes of its own, between one added and the next."""
+        if self._last is None or driven_m - self._driven_m[-1] < STANDING_M:
+            return
+        if not 0.0 < t_s - self._followed_s <= mountings.MAX_APART_S:
+            return
+        if self._follower is None:
+            self._follower = Follower(self._last, self._driven_m[-1])
+        self._follower.follow(plane, driven_m)
+        self._follower.renew()
+        self._followed_s = t_s
+
+    def _followed(self, last: Image, plane: Image, driven_m: float) -> Step | None:
+        """Corners from the last picture added to the next one."""
+        if self._follower is not None:
+            return self._follower.finish(plane, driven_m)
+        whole = track(last, plane, driven_m - self._driven_m[-1])
+        return None if whole is None else Step(whole)
 
     def finish(self, focal_ratio: float | None = None) -> Motion:
         """The motion of all pictures added.
@@ -159,7 +187,7 @@ class Survey:
     @property
     def turns(self) -> list[Rotation | None]:
         """From each picture to the next one; None where it was not measured, or not yet."""
-        return [None if isinstance(step, Tracked) else step for step in self._steps]
+        return [None if isinstance(step, Step) else step for step in self._steps]
 
     def _standing(self, mounting: Mounting) -> Standing:
         told = self._fov_deg is not None
@@ -171,35 +199,41 @@ class Survey:
     def useful(self) -> list[Tracked]:
         """Pairs of pictures that may show the mounting."""
         pairs = mountings.useful_pairs(np.asarray(self._t_s), np.asarray(self._driven_m))
-        steps = [self._steps[first] for first in pairs[:, 0].tolist()]
-        return [step for step in steps if isinstance(step, Tracked)]
+        near = frozenset(pairs[:, 0].tolist())
+        found = []
+        for first, step in enumerate(self._steps):
+            if isinstance(step, Step):
+                # On a motorway half a second is too far; the pictures between are not.
+                pair = step.whole if first in near else step.fast_part(mountings.APART_M[1])
+                found += [pair] if pair is not None else []
+        return found
 
     def watch(self, mounting: Mounting) -> None:
         """Learn from what waited what stays on the windscreen."""
         for step in self._steps:
-            if isinstance(step, Tracked):
+            if isinstance(step, Step):
                 self._turn(step, mounting)
 
     def clear(self) -> None:
         """Leave out corners on the windscreen of what waited."""
         self._steps = [
-            self._windscreen.cleared(step) if isinstance(step, Tracked) else step
+            step.each(self._windscreen.cleared) if isinstance(step, Step) else step
             for step in self._steps
         ]
 
-    def _turn(self, step: Tracked, mounting: Mounting) -> Rotation | None:
+    def _turn(self, step: Step, mounting: Mounting) -> Rotation | None:
         """Turn between two pictures by what is not on the windscreen."""
-        cleared = self._windscreen.cleared(step)
+        cleared = step.each(self._windscreen.cleared)
         turn = None if cleared is None else rotation(cleared, mounting)
-        if turn is not None:
-            self._windscreen.watch(step, mounting.focal_px * np.radians(turn.yaw_deg))
+        if turn is not None and step.whole is not None:
+            self._windscreen.watch(step.whole, mounting.focal_px * np.radians(turn.yaw_deg))
         return turn
 
     def turned(self, mounting: Mounting | None) -> list[Rotation | None]:
         """Turns between pictures as a mounting tells them."""
         return [
             (None if mounting is None else rotation(step, mounting))
-            if isinstance(step, Tracked)
+            if isinstance(step, Step)
             else step
             for step in self._steps
         ]
@@ -276,8 +310,9 @@ def survey_recorded(
 ) -> tuple[Mounting | None, list[NDArray[np.uint8]]]:
     """Measure the motion along drives with one camera, whose pictures may be denser than a trip's.
 
-    Steps are those of a trip's pictures (`preprocessing.recorded_phases`), so that what is learnt
-    and measured is what is scored; the mounting, which a trip of some minutes shows better than a
+    Steps are those of a trip's pictures (`preprocessing.recorded_phases`), and corners are followed
+    through those between as in a trip, so that what is learnt and measured is what is scored; the
+    mounting, which a trip of some minutes shows better than a
     short stretch, is taken from all.
 
     Parameters
@@ -298,9 +333,11 @@ def survey_recorded(
         for phase, rows in enumerate(recorded_phases(drive.t_s))
     ]
     for k, rows, survey in parts:
-        for row in rows.tolist():
-            drive = drives[k]
-            survey.add(drive.planes[row], float(drive.t_s[row]), float(drive.driven_m[row]))
+        drive, stills = drives[k], frozenset(rows.tolist())
+        following = between(drive.t_s, rows, mountings.MAX_APART_S)
+        for row in np.sort(np.concatenate([rows, following])).tolist():
+            take = survey.add if row in stills else survey.add_between
+            take(drive.planes[row], float(drive.t_s[row]), float(drive.driven_m[row]))
     mounting = settle([survey for _, _, survey in parts], fov_deg)
     found = [np.zeros((drive.t_s.size, len(CODES)), np.uint8) for drive in drives]
     focal_ratio = None

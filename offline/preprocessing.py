@@ -18,7 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offline.roadscene import HEADING_WINDOW_M
-from onboard.stills import STILL_HEIGHT, STILL_WIDTH, Image, encode_still, still
+from onboard.stills import (
+    BETWEEN,
+    MOTION_STILL_SIZE,
+    STILL_HEIGHT,
+    STILL_WIDTH,
+    Image,
+    encode_still,
+    still,
+)
 
 PLANE_WIDTH: Final = 160
 PLANE_HEIGHT: Final = 96
@@ -39,7 +47,7 @@ MAX_OFF_M: Final = 1.0
 """And so many metres more: a car that creeps has all its pictures in one place."""
 CODE_BYTES: Final = 12
 """Bytes that say how the camera moved (`offline.motion`); they travel beside the planes."""
-VERSION: Final = "grey-160x96-stack5-motion12-v11"
+VERSION: Final = "grey-160x96-stack5-motion12-v12"
 """Names this preprocessing in a model's card; a model made for another one is refused."""
 
 __all__ = [
@@ -53,10 +61,13 @@ __all__ = [
     "STILL_WIDTH",
     "VERSION",
     "Image",
+    "between",
     "encode_still",
     "joined",
+    "nearest",
     "plane",
     "plane_of_jpeg",
+    "plane_of_motion_still",
     "recorded_phases",
     "recorded_stack_indices",
     "stack_indices",
@@ -98,6 +109,21 @@ def plane_of_jpeg(jpeg: bytes) -> Image | None:
     if grey.shape != (STILL_HEIGHT // 2, PLANE_WIDTH):
         whole = cv2.imdecode(buffer, cv2.IMREAD_GRAYSCALE)
         return None if whole is None else plane(still(np.asarray(whole, np.uint8)))
+    return _padded(np.asarray(grey, np.uint8))
+
+
+def plane_of_motion_still(jpeg: bytes) -> Image | None:
+    """Decode a motion still, which is as large as a plane but for its border.
+
+    Returns
+    -------
+    ndarray of uint8, shape (96, 160), or None
+        None where the bytes are no such picture.
+    """
+    buffer = np.frombuffer(jpeg, dtype=np.uint8)
+    grey = cv2.imdecode(buffer, cv2.IMREAD_GRAYSCALE) if buffer.size else None
+    if grey is None or grey.shape[::-1] != MOTION_STILL_SIZE:
+        return None
     return _padded(np.asarray(grey, np.uint8))
 
 
@@ -149,6 +175,39 @@ def recorded_phases(t_s: NDArray[np.float64]) -> list[NDArray[np.int64]]:
     apart_s = float(np.median(steps)) if steps.size else np.inf
     every = max(1, round(1.0 / (STILLS_HZ * apart_s))) if apart_s > 0 else 1
     return [np.arange(phase, t_s.size, every) for phase in range(min(every, t_s.size))]
+
+
+def between(
+    t_s: NDArray[np.float64], chosen: NDArray[np.int64], most_apart_s: float
+) -> NDArray[np.int64]:
+    """Choose the pictures between chosen ones by which motion is followed (`stills.BETWEEN`).
+
+    Parameters
+    ----------
+    t_s : ndarray, shape (n,)
+        Capture times, ascending.
+    chosen : ndarray of int64, shape (m,)
+        Positions, ascending, each once.
+    most_apart_s : float
+        Nothing is followed over a longer gap.
+
+    Returns
+    -------
+    ndarray of int64
+        Positions, ascending, each once, none of them chosen.
+    """
+    t = t_s[chosen]
+    first = np.flatnonzero(np.diff(t) <= most_apart_s)
+    wanted = t[first, None] + np.diff(t)[first, None] * np.asarray(BETWEEN)
+    found = np.unique(nearest(t_s, wanted.ravel())) if wanted.size else np.empty(0, np.int64)
+    return found[~np.isin(found, chosen)]
+
+
+def nearest(t_s: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Positions of the times nearest to those wanted; `t_s` ascends and holds one at least."""
+    right = np.clip(np.searchsorted(t_s, wanted), 0, t_s.size - 1)
+    left = np.clip(right - 1, 0, None)
+    return np.where(wanted - t_s[left] <= t_s[right] - wanted, left, right).astype(np.int64)
 
 
 def stack_indices(

@@ -17,7 +17,10 @@ from numpy.typing import NDArray
 
 from offline import corners
 from offline.corners import Places, Tracked
+from offline.following import Step
 from offline.mounting import Mounting
+
+Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,8 @@ class Rotation:
         would add goes with their own errors, so that a fit would choose the lens that lessens them.
     agreeing : float
         Corners that agree, each counted by how well.
+    followed : bool
+        Whether pictures between these helped.
     """
 
     pitch_deg: float
@@ -49,6 +54,7 @@ class Rotation:
     pitch_per_down_px: float
     roll_per_bent: float = 0.0
     agreeing: float = math.inf
+    followed: bool = False
 
     @property
     def sure(self) -> float:
@@ -89,12 +95,12 @@ STILL: Final = Rotation(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 """Of a standing vehicle."""
 
 
-def rotation(tracked: Tracked, mounting: Mounting) -> Rotation | None:
+def rotation(step: Step, mounting: Mounting) -> Rotation | None:
     """Measure the turn between two pictures of one drive.
 
     Parameters
     ----------
-    tracked : Tracked
+    step : Step
         Corners as the camera saw them, not levelled.
     mounting : Mounting
 
@@ -103,11 +109,108 @@ def rotation(tracked: Tracked, mounting: Mounting) -> Rotation | None:
     Rotation or None
         None where too few corners are clear of the direction of travel.
     """
+    whole = None if step.whole is None else _fitted(step.whole, mounting)
+    far_m = sum(part.driven_m for part in step.parts)
+    fits = []
+    for part in step.parts:
+        share = part.driven_m / far_m if far_m > 0.0 else 1.0 / len(step.parts)
+        fits.append(_fitted(part, mounting, None if whole is None else share * whole.turn))
+    parts = [fit for fit in fits if fit is not None]
+    if not parts or len(parts) < len(fits):
+        return None if whole is None else whole.rotation()
+    return _joined(whole, parts)
+
+
+def _joined(whole: _Fit | None, parts: list[_Fit]) -> Rotation:
+    """One turn of those from picture to picture, and of what was followed all the way."""
+    turn, variance = np.zeros(3), np.zeros(3)
+    for part in parts:
+        # Turns about the camera's own axes, one after another, to the second order (Baker, Campbell
+        # and Hausdorff): pitch, yaw and roll are about its right, up and backward axes.
+        turn = turn + part.turn + np.cross(turn, part.turn) / 2.0
+        variance += np.diag(part.spread)
+    agreeing = min(part.agreeing for part in parts)
+    if whole is None:
+        told = [part.rotation() for part in parts]
+        by_down = sum(each.pitch_per_down_px for each in told)
+        by_bent = sum(each.roll_per_bent for each in told)
+    else:
+        told_whole = whole.rotation()
+        by_down, by_bent = told_whole.pitch_per_down_px, told_whole.roll_per_bent
+        share = np.diag(whole.spread) / (np.diag(whole.spread) + variance)
+        turn = share * turn + (1.0 - share) * whole.turn
+        variance = np.minimum(variance, np.diag(whole.spread))
+        agreeing = max(agreeing, whole.agreeing)
+    return _told(turn, variance, by_down, by_bent, agreeing, followed=True)
+
+
+def _told(
+    turn: Array, variance: Array, by_down: float, by_bent: float, agreeing: float, *, followed: bool
+) -> Rotation:
+    pitch_deg, yaw_deg, left_deg = np.degrees(turn).tolist()
+    pitch_sd_deg, _, roll_sd_deg = np.degrees(SCALES_PX[-1] * np.sqrt(variance)).tolist()
+    return Rotation(
+        pitch_deg, yaw_deg, -left_deg, pitch_sd_deg, roll_sd_deg, by_down, by_bent, agreeing,
+        followed,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """A turn fitted to corners.
+
+    Attributes
+    ----------
+    turn : ndarray, shape (3,)
+        Pitch upward, yaw to the left and roll to the left, radians.
+    spread : ndarray, shape (3, 3)
+        Its covariance over the square of the last of `SCALES_PX`.
+    weight : ndarray, shape (n,)
+        How well each corner agrees.
+    """
+
+    tracked: Tracked
+    focal_px: float
+    travel: Array
+    turn: Array
+    spread: Array
+    seen: _Across
+    weight: Array
+
+    @property
+    def agreeing(self) -> float:
+        return float(self.weight[self.seen.clear].sum())
+
+    def rotation(self) -> Rotation:
+        """The turn, and how it depends on what is taken to be known."""
+        tracked, travel, turn, seen = self.tracked, self.travel, self.turn, self.seen
+        lower = _Across.of(tracked.before, tracked.after, travel + DOWN * SMALL, self.focal_px)
+        # As if the camera had only driven on and turned aside, and nothing been measured wrongly.
+        midway = (tracked.before + tracked.after) / 2.0
+        field = corners.motion_field(midway, self.focal_px)
+        away = midway - travel
+        away /= np.maximum(np.linalg.norm(away, axis=1, keepdims=True), 1e-3)
+        driven = tracked.after - tracked.before - field @ turn
+        half = (field[:, :, 1] * turn[1] + away * (driven * away).sum(axis=1, keepdims=True)) / 2.0
+        straight = _Across.of(midway - half, midway + half, travel, self.focal_px)
+        unbent = _Across.of(
+            _unbent(midway - half), _unbent(midway + half), _unbent(travel), self.focal_px
+        )
+        only = turn * [0.0, 1.0, 0.0]
+        changes = [lower.off(turn) - seen.off(turn), unbent.off(only) - straight.off(only)]
+        weighted = seen.equations * self.weight[:, None]
+        by = np.degrees(self.spread @ (weighted.T @ np.stack(changes, axis=1))) / SMALL
+        return _told(
+            turn, np.diag(self.spread), float(by[0, 0]), -float(by[2, 1]), self.agreeing,
+            followed=False,
+        )  # fmt: skip
+
+
+def _fitted(tracked: Tracked, mounting: Mounting, start: Array | None = None) -> _Fit | None:
+    """Fit a turn; by default from that which most corners speak for."""
     focal_px = mounting.focal_px
-    field = corners.motion_field((tracked.before + tracked.after) / 2.0, focal_px)
-    last = SCALES_PX[-1]
-    prior = np.diag(last**2 / np.radians(corners.TURN_SD_DEG) ** 2)
-    turn = _likely(tracked, mounting, field)
+    prior = np.diag(SCALES_PX[-1] ** 2 / np.radians(corners.TURN_SD_DEG) ** 2)
+    turn = _likely(tracked, mounting) if start is None else start
     for number, scale in enumerate(SCALES_PX):
         if number in (0, AGAIN):
             # The direction of travel depends on the turn.
@@ -121,31 +224,8 @@ def rotation(tracked: Tracked, mounting: Mounting) -> Rotation | None:
         weighted = seen.equations * weight[:, None]
         normal = weighted.T @ seen.equations + prior
         turn = turn + np.linalg.solve(normal, weighted.T @ off - prior @ turn)
-    spread = np.linalg.inv(normal)
-    lower = _Across.of(tracked.before, tracked.after, travel + DOWN * SMALL, focal_px)
-    # As if the camera had only driven on and turned to the side, and nothing been measured wrongly.
-    midway = (tracked.before + tracked.after) / 2.0
-    away = midway - travel
-    away /= np.maximum(np.linalg.norm(away, axis=1, keepdims=True), 1e-3)
-    driven = tracked.after - tracked.before - field @ turn
-    half = (field[:, :, 1] * turn[1] + away * (driven * away).sum(axis=1, keepdims=True)) / 2.0
-    straight = _Across.of(midway - half, midway + half, travel, focal_px)
-    unbent = _Across.of(_unbent(midway - half), _unbent(midway + half), _unbent(travel), focal_px)
-    only = turn * [0.0, 1.0, 0.0]
-    changes = [lower.off(turn) - seen.off(turn), unbent.off(only) - straight.off(only)]
-    by = np.degrees(spread @ (weighted.T @ np.stack(changes, axis=1))) / SMALL
-    pitch_deg, yaw_deg, left_deg = np.degrees(turn).tolist()
-    pitch_sd_deg, _, roll_sd_deg = np.degrees(last * np.sqrt(np.diag(spread))).tolist()
-    return Rotation(
-        pitch_deg,
-        yaw_deg,
-        -left_deg,
-        pitch_sd_deg,
-        roll_sd_deg,
-        pitch_per_down_px=float(by[0, 0]),
-        roll_per_bent=-float(by[2, 1]),
-        agreeing=float(weight[seen.clear].sum()),
-    )
+    spread = np.asarray(np.linalg.inv(normal), np.float64)
+    return _Fit(tracked, focal_px, travel, turn, spread, seen, weight)
 
 
 @dataclass(frozen=True)
@@ -188,9 +268,7 @@ def _unbent(places: Places) -> Places:
     return np.asarray(places * (1.0 + SMALL * 1e-5 * (places**2).sum(axis=-1, keepdims=True)))
 
 
-def _likely(
-    tracked: Tracked, mounting: Mounting, field: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _likely(tracked: Tracked, mounting: Mounting) -> Array:
     """The turn that most moving corners speak for, of `TRIED_RAD`.
 
     A fit from no turn at all ends, in a sharp bend, at the few corners that stay in place.
@@ -199,13 +277,15 @@ def _likely(
     moving = tracked.moved_px > MOVING_PX
     if np.count_nonzero(moving) < corners.FEWEST:
         moving[:] = True
-    x, y = ((tracked.before + tracked.after)[moving] / 2.0).T
+    midway = (tracked.before + tracked.after)[moving] / 2.0
+    field = corners.motion_field(midway, mounting.focal_px)
+    x, y = midway.T
     tried = TRIED_RAD * min(1.0, corners.focal_px() / mounting.focal_px)
     slip_px = mounting.focal_px * tracked.slip(tried[:, 1])
     away_x = x - mounting.right_px - slip_px[:, None]
     away_y = y - mounting.down_px
     length = np.maximum(np.hypot(away_x, away_y), 1e-3)
-    turned = tried[:, :2] @ field[moving][:, :, :2].transpose(1, 2, 0)
+    turned = tried[:, :2] @ field[:, :, :2].transpose(1, 2, 0)
     driven_x, driven_y = moved[moving].T[:, None] - turned
     along = (away_x * driven_x + away_y * driven_y) / length
     across = (away_x * driven_y - away_y * driven_x) / length

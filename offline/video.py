@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from offline.errors import InputError
-from offline.preprocessing import Image
+from offline.preprocessing import Image, nearest
 
 
 @dataclass(frozen=True)
@@ -237,20 +237,14 @@ def nearest_on_grid(
     wanted = t_s[0] + steps * period
     keys = np.flatnonzero(keyframe)
     if keys.size:
-        chosen = keys[_nearest(t_s[keys], wanted)]
-        anyway = _nearest(t_s, wanted)
+        chosen = keys[nearest(t_s[keys], wanted)]
+        anyway = nearest(t_s, wanted)
         slack = max(0.2 * period, 0.1)
         # Where the video itself has a gap, a keyframe cannot be expected either.
         late = np.abs(t_s[chosen] - wanted) - np.abs(t_s[anyway] - wanted)
         if (late <= slack).all():
             return _once(chosen, steps, t_s, wanted, period)
-    return _once(_nearest(t_s, wanted), steps, t_s, wanted, period)
-
-
-def _nearest(t_s: NDArray[np.float64], wanted: NDArray[np.float64]) -> NDArray[np.int64]:
-    right = np.clip(np.searchsorted(t_s, wanted), 0, t_s.size - 1)
-    left = np.clip(right - 1, 0, None)
-    return np.where(wanted - t_s[left] <= t_s[right] - wanted, left, right).astype(np.int64)
+    return _once(nearest(t_s, wanted), steps, t_s, wanted, period)
 
 
 def _once(

@@ -179,7 +179,7 @@ class Recorder:
                     camera.copy_mjpeg,
                     self._options.real_time,
                 ),
-                VideoOptions(camera.segment_s, camera.still_every_s),
+                VideoOptions(camera.segment_s, camera.still_every_s, camera.motion_stills),
                 self._writer,
                 self._journal,
                 self._health,

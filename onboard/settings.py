@@ -61,6 +61,11 @@ class CameraSettings(_Section):
     still_every_s: Annotated[float, Field(ge=0.1, le=10)] = Field(
         default=0.5, description="Time between stills; the scoring expects 0.5."
     )
+    motion_stills: bool = Field(
+        default=True,
+        description="Keep two small grey pictures between two stills: slopes and bends are "
+        "measured better.",
+    )
 
 
 class ObdSettings(_Section):

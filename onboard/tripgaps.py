@@ -69,6 +69,7 @@ def summary(trip: Trip) -> dict[str, Any]:
             {"name": file.name, "bytes": file.stat().st_size} for file in trip.video_files()
         ],
         "stills": sum(1 for _ in trip.stills()),
+        "motion_stills": sum(1 for _ in trip.motion_stills()),
         "clock_rows": int(clock.t_mono_ns.size),
         "signals": {name: _signal_summary(s) for name, s in samples.items()},
         "gaps": [asdict(gap) for gap in find_gaps(trip)],

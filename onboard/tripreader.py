@@ -217,6 +217,21 @@ class Trip:
         for frame_index, t_mono_ns, jpeg in cursor:
             yield Still(frame_index, t_mono_ns, jpeg)
 
+    def motion_stills(self) -> Iterator[Still]:
+        """Grey 160x90 pictures between the stills, in order of time.
+
+        None in a trip of a logger that kept none.
+        """
+        held = self._query("SELECT 1 FROM sqlite_master WHERE name = 'motion_stills'")
+        if not held:
+            return
+        cursor = self._connection.execute(
+            "SELECT frame_index, t_mono_ns, jpeg FROM motion_stills "
+            'JOIN frames ON frames."index" = motion_stills.frame_index ORDER BY frame_index'
+        )
+        for frame_index, t_mono_ns, jpeg in cursor:
+            yield Still(frame_index, t_mono_ns, jpeg)
+
     def still(self, frame_index: int) -> bytes | None:
         """The JPEG of one frame, or None where that frame has none."""
         rows = self._query("SELECT jpeg FROM stills WHERE frame_index = ?", int(frame_index))

@@ -57,6 +57,10 @@ CREATE TABLE stills (
     frame_index INTEGER PRIMARY KEY,
     jpeg BLOB NOT NULL
 );
+CREATE TABLE motion_stills (
+    frame_index INTEGER PRIMARY KEY,
+    jpeg BLOB NOT NULL
+);
 CREATE TABLE samples (
     t_mono_ns INTEGER NOT NULL,
     signal TEXT NOT NULL,

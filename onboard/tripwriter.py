@@ -48,6 +48,7 @@ _STATEMENTS: Final = {
     "clock": "INSERT INTO clock VALUES (?, ?, ?, ?)",
     "frames": "INSERT INTO frames VALUES (?, ?, ?, ?)",
     "stills": "INSERT INTO stills VALUES (?, ?)",
+    "motion_stills": "INSERT INTO motion_stills VALUES (?, ?)",
     "samples": "INSERT INTO samples VALUES (?, ?, ?, ?, ?)",
     "journal": "INSERT INTO journal VALUES (?, ?, ?)",
     "driver": "UPDATE trip SET driver = ?",
@@ -189,6 +190,10 @@ class TripWriter:
     def add_still(self, frame_index: int, jpeg: bytes) -> None:
         """Add the 320x180 JPEG of a frame that `add_frame` added."""
         self._add("stills", (int(frame_index), bytes(jpeg)))
+
+    def add_motion_still(self, frame_index: int, jpeg: bytes) -> None:
+        """Add the grey 160x90 JPEG of a frame that `add_frame` added, between two stills."""
+        self._add("motion_stills", (int(frame_index), bytes(jpeg)))
 
     def add_sample(
         self,

@@ -16,7 +16,7 @@ import numpy as np
 from onboard.camera import CameraRequest, Picture, open_camera
 from onboard.errors import DeviceError
 from onboard.health import Health
-from onboard.stills import Image, decoded_small, encode_still, still
+from onboard.stills import BETWEEN, Image, decoded_small, encode_still, motion_still, still
 from onboard.tripgaps import FRAME_GAP_S
 from onboard.tripwriter import TripWriter
 from onboard.videofile import VideoFile, kind_of, picture_size, suffix_for
@@ -28,6 +28,9 @@ SYNC_EVERY_S: Final = 1.0
 QUEUE_S: Final = 1.0
 """Pictures that wait for the encoder at most; then the oldest is dropped and counted."""
 
+MOTION_STILLS_S: Final = (0.4, 1.0)
+"""Times between stills at which the scoring follows corners through motion stills."""
+
 
 @dataclass(frozen=True, slots=True)
 class VideoOptions:
@@ -35,6 +38,13 @@ class VideoOptions:
 
     segment_s: float = 60.0
     still_every_s: float = 0.5
+    motion_stills: bool = True
+
+    @property
+    def with_motion_stills(self) -> bool:
+        """Whether motion stills are kept: nothing is followed between stills farther apart."""
+        least_s, most_s = MOTION_STILLS_S
+        return self.motion_stills and least_s <= self.still_every_s <= most_s
 
 
 class VideoRecorder:
@@ -78,7 +88,8 @@ class VideoRecorder:
         self._index = 0
         self._newest_ns = 0
         self._still_due_ns = 0
-        self._last_still = -1
+        self._motion_due_ns: list[int] = []
+        self._last_still = self._last_motion_still = -1
         self._frame_of_pts: dict[int, int] = {}
         self._threads = [
             threading.Thread(target=self._capture, name=CAPTURE, daemon=True),
@@ -184,6 +195,8 @@ class VideoRecorder:
             self._arrived.wait_for(lambda: not self._queue and not self._busy, timeout=2.0)
             self._health.count("frames_dropped", len(self._queue))
             self._queue.clear()
+            # A camera that is opened anew counts its times anew.
+            self._frame_of_pts.clear()
 
     def _lose(self, lost: bool, problem: str) -> bool:
         if not lost:
@@ -282,7 +295,6 @@ class VideoRecorder:
         file = VideoFile(path, picture, self._request.fps)
         with self._file_mutex:
             self._file = file
-        self._frame_of_pts.clear()
 
     def _end_file(self) -> None:
         with self._file_mutex:
@@ -304,24 +316,42 @@ class VideoRecorder:
         index = self._index
         shows = picture.frame is not None or picture.jpeg is not None
         due = shows and picture.t_mono_ns >= self._still_due_ns
-        if segment < 0 and not due:
+        between = shows and not due and self._passed_motion_due(picture.t_mono_ns)
+        if segment < 0 and not due and not between:
             return index
         self._index += 1
         self._writer.add_frame(index, segment, pts, picture.t_mono_ns)
-        if due:
+        if due or between:
             # A decoder that lags shows an earlier picture than the packet it came with.
             shown = index
             frame = picture.frame
             if picture.packet is not None and frame is not None and frame.pts is not None:
                 shown = self._frame_of_pts.get(frame.pts, index)
-            if shown > self._last_still and (bgr := _decoded(picture)) is not None:
-                self._writer.add_still(shown, encode_still(still(bgr)))
-                self._last_still = shown
-                self._health.count("stills")
+            # A still is never left out for a motion still of the same frame.
+            newest = max(self._last_still, self._last_motion_still if between else -1)
+            if shown > newest and (decoded := _decoded(picture, grey=between)) is not None:
+                if due:
+                    self._writer.add_still(shown, encode_still(still(decoded)))
+                    self._last_still = shown
+                    self._health.count("stills")
+                else:
+                    self._writer.add_motion_still(shown, encode_still(motion_still(decoded)))
+                    self._last_motion_still = shown
+        if due:
             step_ns = round(self._options.still_every_s * 1e9)
             # A little early rather than a whole frame late, and no catching up after a gap.
-            self._still_due_ns = max(self._still_due_ns + step_ns, picture.t_mono_ns + step_ns // 2)
+            due_ns = max(self._still_due_ns + step_ns, picture.t_mono_ns + step_ns // 2)
+            self._still_due_ns = due_ns
+            shares = BETWEEN if self._options.with_motion_stills else ()
+            self._motion_due_ns = [due_ns - round((1.0 - share) * step_ns) for share in shares]
         return index
+
+    def _passed_motion_due(self, t_mono_ns: int) -> bool:
+        """Whether a motion still is due; those that were missed are not made up for."""
+        waiting = [due_ns for due_ns in self._motion_due_ns if due_ns > t_mono_ns]
+        passed = len(waiting) < len(self._motion_due_ns)
+        self._motion_due_ns = waiting
+        return passed
 
     def _say(self, part: str, words: str) -> None:
         with suppress(OSError):
@@ -329,8 +359,9 @@ class VideoRecorder:
         self._health.say(part, words)
 
 
-def _decoded(picture: Picture) -> Image | None:
+def _decoded(picture: Picture, *, grey: bool) -> Image | None:
     if picture.jpeg is not None:
-        return decoded_small(picture.jpeg)
+        return decoded_small(picture.jpeg, grey=grey)
     assert picture.frame is not None
-    return np.asarray(picture.frame.to_ndarray(format="bgr24"), dtype=np.uint8)
+    # Grey is the luma that is there already: a tenth of the time that colour takes.
+    return np.asarray(picture.frame.to_ndarray(format="gray" if grey else "bgr24"), dtype=np.uint8)

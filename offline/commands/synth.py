@@ -34,6 +34,10 @@ if TYPE_CHECKING:
 @click.option("--stretches", type=click.IntRange(1), default=1, show_default=True,
               help="Roads a drive: one vehicle and camera on one day, 20 s to 2 minutes unseen "
               "between them.")  # fmt: skip
+@click.option("--between/--no-between", default=True, show_default=True,
+              help="Render, too, the two pictures between each two frames through which a trip's "
+              "motion is followed; without them roads are as loggers without motion stills record "
+              "them. Given to a set that has none, it adds them.")  # fmt: skip
 @click.option("--measure", is_flag=True,
               help="Render nothing: measure those roads of --out again whose motion another "
               "version measured.")  # fmt: skip
@@ -42,7 +46,7 @@ if TYPE_CHECKING:
 @click.pass_context
 def command(
     context: click.Context, out: Path, roads: int, first: int, seed: int, stretches: int,
-    measure: bool, preview: bool, as_json: bool,
+    between: bool, measure: bool, preview: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Render synthetic roads for training and evaluation.
 
@@ -54,7 +58,7 @@ def command(
     if measure:
         told = [
             f"--{name}"
-            for name in ("roads", "first", "seed", "stretches", "preview")
+            for name in ("roads", "first", "seed", "stretches", "between", "preview")
             if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
         ]
         if told:
@@ -63,22 +67,29 @@ def command(
     else:
         from offline.training.roadset import RoadSet
 
-        summary = _render(out, RoadSet(seed, stretches), range(first, first + roads), preview)
+        wanted = range(first, first + roads)
+        summary = _render(out, RoadSet(seed, stretches), wanted, between, preview)
     if as_json:
         click.echo(json.dumps({"folder": str(out), **summary}))
     else:
         click.echo(f"{out}: " + ", ".join(f"{n} roads {what}" for what, n in summary.items()))
 
 
-def _render(out: Path, roads: RoadSet, wanted: range, preview: bool) -> dict[str, int]:
+def _render(
+    out: Path, roads: RoadSet, wanted: range, between: bool, preview: bool
+) -> dict[str, int]:
     from offline.training import synth
 
     # A drive is rendered as a whole, and begun anew where roads of it are missing.
-    present = sum(roads.is_rendered(out, roads.drive_of(road)) for road in wanted)
+    drives = [roads.drive_of(road) for road in wanted]
+    present = sum(
+        roads.is_rendered(out, drive) and (not between or roads.has_between(out, drive))
+        for drive in drives
+    )
     rendered = 0
     with Progress(console=Console(stderr=True)) as progress:
         task = progress.add_task("roads", total=len(wanted), completed=present)
-        for _ in synth.render_set(out, roads, wanted, preview=preview):
+        for _ in synth.render_set(out, roads, wanted, between=between, preview=preview):
             rendered += 1
             progress.advance(task)
     return {"rendered": rendered, "there before": present}
@@ -86,7 +97,6 @@ def _render(out: Path, roads: RoadSet, wanted: range, preview: bool) -> dict[str
 
 def _measure(out: Path) -> dict[str, int]:
     from offline.training import synth
-    from offline.training.roadframes import measured_now
 
     count = 0
     with Progress(console=Console(stderr=True)) as progress:
@@ -96,7 +106,7 @@ def _measure(out: Path) -> dict[str, int]:
         task = progress.add_task("roads", total=sum(map(len, drives)))
         for files in drives:
             # Another process may have measured it meanwhile.
-            if not all(map(measured_now, files)):
+            if synth.is_stale(files):
                 synth.measure_drive(files)
                 count += len(files)
             progress.advance(task, len(files))

@@ -12,13 +12,14 @@ import av
 import numpy as np
 
 from offline.errors import InputError
-from offline.preprocessing import encode_still, still
+from offline.mounting import MAX_APART_S
+from offline.preprocessing import STILLS_HZ, between, encode_still, still
 from offline.video import VideoIndex, index_video, nearest_on_grid, pictures
+from onboard.stills import motion_still
 from onboard.trip import TripWriter
 
 TICKS_PER_S: Final = 90_000
 """Time base of a trip's video, as the recorder writes it."""
-STILLS_PER_S: Final = 2.0
 PLAYABLE: Final = {"h264": {"yuv420p", "yuvj420p"}}
 """Codecs and pixel formats that every browser plays; anything else is encoded again."""
 
@@ -95,14 +96,18 @@ def add_video(
     t_mono_ns = start_mono_ns + np.round(kept.t_s * 1e9).astype(np.int64)
     for number, (pts, t_ns) in enumerate(zip(kept.pts.tolist(), t_mono_ns.tolist(), strict=True)):
         writer.add_frame(number, 0, pts, t_ns)
-    chosen, _ = nearest_on_grid(kept.t_s, kept.keyframe, STILLS_PER_S)
-    for done, (position, picture) in enumerate(pictures(kept, chosen), start=1):
+    chosen, _ = nearest_on_grid(kept.t_s, kept.keyframe, STILLS_HZ)
+    stills = frozenset(chosen.tolist())
+    taken = np.sort(np.concatenate([chosen, between(kept.t_s, chosen, MAX_APART_S)]))
+    for done, (position, picture) in enumerate(pictures(kept, taken), start=1):
         if picture is None:
             writer.add_journal(int(t_mono_ns[position]), "video", f"frame {position} unreadable")
-        else:
+        elif position in stills:
             writer.add_still(position, encode_still(still(picture)))
+        else:
+            writer.add_motion_still(position, encode_still(motion_still(picture)))
         if progress is not None:
-            progress("Taking stills", done, chosen.size)
+            progress("Taking stills", done, taken.size)
     return kept
 
 

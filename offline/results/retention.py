@@ -148,6 +148,11 @@ def _drop_stills(database: Path) -> None:
     connection = sqlite3.connect(database, isolation_level=None)
     try:
         connection.execute("DELETE FROM stills")
+        # Trips of older loggers have no such table.
+        if connection.execute(
+            "SELECT 1 FROM sqlite_master WHERE name = 'motion_stills'"
+        ).fetchone():
+            connection.execute("DELETE FROM motion_stills")
         connection.execute("VACUUM")
     except sqlite3.Error as problem:
         raise StoreError(f"cannot remove the stills in {database}: {problem}") from problem

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.interpolate import PchipInterpolator
 from scipy.ndimage import gaussian_filter1d
 
+from offline.training import springs
 from offline.training.paths import STEP_M, Path, beside
 from offline.training.roads import RoadNetwork
+from onboard.stills import BETWEEN
 
 FRAME_INTERVAL_S: Final = 0.5
 WHEELBASE_M: Final = 2.7
@@ -24,8 +27,6 @@ BODY_ROLL_DEG: Final = (0.2, 0.7)
 CROSSFALL_DEG: Final = 0.8
 CROSSFALL_M: Final = 15.0
 """Spread of a road's lean to the side, and half of how soon it changes."""
-BOUNCE_HZ: Final = 1.5
-"""A car's body on its springs (Gillespie, ch. 5)."""
 READOUT_S: Final = (0.005, 0.030)
 GLOBAL_SHUTTER_SHARE: Final = 0.1
 """Cheap sensors read a picture out row by row, within 5 to 30 ms."""
@@ -87,6 +88,9 @@ class Drive:
         Rows are the camera's right, up and backward axes in the world.
     mounting : Mounting
     movement : Movement
+    between : Drive or None
+        The same pass at the pictures between these (`onboard.stills.BETWEEN` after each but the
+        last).
     """
 
     path: Path
@@ -99,6 +103,7 @@ class Drive:
     rotation: Array
     mounting: Mounting
     movement: Movement
+    between: Drive | None = None
 
 
 def draw_mounting(rng: np.random.Generator) -> Mounting:
@@ -130,48 +135,140 @@ def draw_drive(
     path, places_m = beside(network.line, keep + _weave(rng, network))
     s_m, speed = _advance(rng, who, network, path, places_m)
     n = s_m.size
-    mounting = draw_mounting(who)
-    # The rear axle does not slide sideways, so the vehicle heads where the road led back there.
-    rear_axle_m = float(who.uniform(*REAR_AXLE_M))
-    heading = path.at(s_m - rear_axle_m, path.heading)
-    x, y, z = (path.at(s_m, values) for values in (path.x, path.y, path.z))
-    rear = path.at(s_m - rear_axle_m, path.z)
-    front = path.at(s_m - rear_axle_m + WHEELBASE_M, path.z)
-    acceleration = np.gradient(speed, FRAME_INTERVAL_S) if n > 1 else np.zeros(n)
+    mounting, rear_axle_m = draw_mounting(who), float(who.uniform(*REAR_AXLE_M))
     roughness = math.radians(float(rng.uniform(0.05, 0.5)))
-    pitch = (
-        np.arctan((front - rear) / WHEELBASE_M)
-        + mounting.pitch_rad
-        + math.radians(float(who.uniform(*SQUAT_DEG))) * acceleration
-        + rng.normal(0, 1, n) * roughness
-    )
-    yaw = heading + mounting.yaw_rad + np.radians(0.5) * _smooth_noise(rng, n, 3)
-    grid_m = np.arange(s_m[0], s_m[-1] + CROSSFALL_M, CROSSFALL_M)
-    crossfall = np.interp(s_m, grid_m, _smooth_noise(rng, grid_m.size, 2))
-    lateral_acceleration = speed**2 * path.at(s_m, path.curvature)
-    roll = (
-        mounting.roll_rad
-        + math.radians(float(who.uniform(*BODY_ROLL_DEG))) * lateral_acceleration
-        + math.radians(CROSSFALL_DEG) * crossfall
-        + rng.normal(0, 0.4, n) * roughness
-    )
-    eye = np.column_stack([x, y, z + mounting.height_m])
-    axes = camera_axes(yaw, pitch, roll)
-    yaw_rate = speed * path.at(s_m - rear_axle_m, path.curvature)
-    # The camera, ahead of the axle, moves along the road where it is.
-    onward, rising = path.at(s_m, path.heading), path.at(s_m, path.grade)
-    ahead = np.column_stack([np.cos(onward), np.sin(onward), rising])
-    return Drive(
+    squat = math.radians(float(who.uniform(*SQUAT_DEG)))
+    pitching = rng.normal(0, 1, n) * roughness
+    swaying = np.radians(0.5) * _smooth_noise(rng, n, 3)
+    crossfall_m = np.arange(s_m[0], s_m[-1] + CROSSFALL_M, CROSSFALL_M)
+    crossfall = math.radians(CROSSFALL_DEG) * _smooth_noise(rng, crossfall_m.size, 2)
+    body_roll = math.radians(float(who.uniform(*BODY_ROLL_DEG)))
+    rolling = rng.normal(0, 0.4, n) * roughness
+    ride = _Ride(
         path=path,
+        places_m=places_m,
+        lane_m=keep,
+        mounting=mounting,
+        rear_axle_m=rear_axle_m,
+        squat=squat,
+        body_roll=body_roll,
+        crossfall_m=crossfall_m,
+        crossfall=crossfall,
+        readout_s=float(who.uniform(*READOUT_S)) * (who.random() >= GLOBAL_SHUTTER_SHARE),
+    )
+    at = _Moments(
         t_s=np.arange(n, dtype=np.float64) * FRAME_INTERVAL_S,
         s_m=s_m,
         speed_mps=speed,
-        line_m=path.at(s_m, places_m),
-        lane_m=keep,
-        eye=eye,
-        rotation=axes,
-        mounting=mounting,
-        movement=_movement(rng, who, axes, speed, ahead, yaw_rate, roughness),
+        accel_mps2=np.gradient(speed, FRAME_INTERVAL_S) if n > 1 else np.zeros(n),
+        pitching=pitching,
+        swaying=swaying,
+        rolling=rolling,
+        bouncing=springs.BOUNCE_RAD_S * roughness * rng.normal(0, 1, (2, n, 1)),
+    )
+    if n == 1:
+        return ride.passed(at)
+    # Drawn apart, so that the pictures of a road are the same with those between as without.
+    between = _between(rng.spawn(1)[0], at, roughness)
+    return replace(ride.passed(at), between=ride.passed(between))
+
+
+@dataclass(frozen=True)
+class _Moments:
+    """Where a vehicle is at the times of its pictures, and how it sways there, radians.
+
+    Attributes
+    ----------
+    t_s, s_m, speed_mps, accel_mps2, pitching, swaying, rolling : ndarray, shape (n,)
+    bouncing : ndarray, shape (2, n, 1)
+        Rates of pitch and roll, rad/s.
+    """
+
+    t_s: Array
+    s_m: Array
+    speed_mps: Array
+    accel_mps2: Array
+    pitching: Array
+    swaying: Array
+    rolling: Array
+    bouncing: Array
+
+
+@dataclass(frozen=True)
+class _Ride:
+    """What stays the same over a pass: path, vehicle and camera; angles in radians."""
+
+    path: Path
+    places_m: Array
+    lane_m: float
+    mounting: Mounting
+    rear_axle_m: float
+    squat: float
+    body_roll: float
+    crossfall_m: Array
+    crossfall: Array
+    readout_s: float
+
+    def passed(self, at: _Moments) -> Drive:
+        path, mounting, s_m = self.path, self.mounting, at.s_m
+        # The rear axle does not slide sideways, so the vehicle heads where the road led back there.
+        heading = path.at(s_m - self.rear_axle_m, path.heading)
+        x, y, z = (path.at(s_m, values) for values in (path.x, path.y, path.z))
+        rear = path.at(s_m - self.rear_axle_m, path.z)
+        front = path.at(s_m - self.rear_axle_m + WHEELBASE_M, path.z)
+        pitch = (
+            np.arctan((front - rear) / WHEELBASE_M)
+            + mounting.pitch_rad
+            + self.squat * at.accel_mps2
+            + at.pitching
+        )
+        yaw = heading + mounting.yaw_rad + at.swaying
+        lateral_acceleration = at.speed_mps**2 * path.at(s_m, path.curvature)
+        roll = (
+            mounting.roll_rad
+            + self.body_roll * lateral_acceleration
+            + np.interp(s_m, self.crossfall_m, self.crossfall)
+            + at.rolling
+        )
+        return Drive(
+            path=path,
+            t_s=at.t_s,
+            s_m=s_m,
+            speed_mps=at.speed_mps,
+            line_m=path.at(s_m, self.places_m),
+            lane_m=self.lane_m,
+            eye=np.column_stack([x, y, z + mounting.height_m]),
+            rotation=(axes := camera_axes(yaw, pitch, roll)),
+            mounting=mounting,
+            movement=self._movement(at, axes),
+        )
+
+    def _movement(self, at: _Moments, axes: Array) -> Movement:
+        """How the camera moves while it reads out a picture."""
+        path, speed = self.path, at.speed_mps[:, None]
+        right, backward = axes[:, 0], axes[:, 2]
+        # The camera, ahead of the axle, moves along the road where it is.
+        onward, rising = path.at(at.s_m, path.heading), path.at(at.s_m, path.grade)
+        ahead = np.column_stack([np.cos(onward), np.sin(onward), rising])
+        yaw_rate = speed * path.at(at.s_m - self.rear_axle_m, path.curvature)[:, None]
+        turning = yaw_rate * np.array([0.0, 0.0, 1.0])
+        turning += (speed > 0.0) * (at.bouncing[0] * right - 0.4 * at.bouncing[1] * backward)
+        return Movement(self.readout_s * speed * ahead, self.readout_s * turning)
+
+
+def _between(rng: np.random.Generator, at: _Moments, roughness: float) -> _Moments:
+    """Draw how a vehicle came from each picture to the next."""
+    after_s = FRAME_INTERVAL_S * np.asarray(BETWEEN)
+    t_s = (at.t_s[:-1, None] + after_s).ravel()
+    return _Moments(
+        t_s=t_s,
+        s_m=PchipInterpolator(at.t_s, at.s_m)(t_s),
+        speed_mps=np.interp(t_s, at.t_s, at.speed_mps),
+        accel_mps2=np.interp(t_s, at.t_s, at.accel_mps2),
+        pitching=springs.drawn(rng, at.t_s, at.pitching, t_s),
+        swaying=PchipInterpolator(at.t_s, at.swaying)(t_s),
+        rolling=springs.drawn(rng, at.t_s, at.rolling, t_s),
+        bouncing=springs.BOUNCE_RAD_S * roughness * rng.normal(0, 1, (2, t_s.size, 1)),
     )
 
 
@@ -207,25 +304,6 @@ def _weave(rng: np.random.Generator, network: RoadNetwork) -> Array:
         beside_m = np.maximum(turn.steer_m - place_m, place_m - turn.end_m)
         weave *= np.sin(np.clip(beside_m / STEADY_M, 0.0, 1.0) * math.pi / 2.0) ** 2
     return weave
-
-
-def _movement(
-    rng: np.random.Generator,
-    who: np.random.Generator,
-    axes: Array,
-    speed_mps: Array,
-    ahead: Array,
-    yaw_rate: Array,
-    roughness: float,
-) -> Movement:
-    """Draw how long the camera reads out a picture, and how it moves meanwhile."""
-    readout_s = float(who.uniform(*READOUT_S)) * (who.random() >= GLOBAL_SHUTTER_SHARE)
-    right, backward = axes[:, 0], axes[:, 2]
-    moving = (speed_mps > 0.0)[:, None]
-    bounce = 2.0 * math.pi * BOUNCE_HZ * roughness * rng.normal(0, 1, (2, speed_mps.size, 1))
-    turning = yaw_rate[:, None] * np.array([0.0, 0.0, 1.0])
-    turning += moving * (bounce[0] * right - 0.4 * bounce[1] * backward)
-    return Movement(readout_s * speed_mps[:, None] * ahead, readout_s * turning)
 
 
 def camera_axes(yaw: Array, pitch: Array, roll: Array) -> Array:

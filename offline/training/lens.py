@@ -163,23 +163,42 @@ def expose(
     tuple of ndarray of uint8, shape (180, 320), and float
         The still and its exposure.
     """
+    encoded = _encoded(lens, light)
+    wanted = lens.target / max(float(encoded.mean()), 1e-3)
+    gain = wanted if gain == 0.0 else gain + 0.5 * (wanted - gain)
+    return _stored(lens, rng, encoded * gain, t_s), gain
+
+
+def expose_like(
+    lens: Lens, rng: np.random.Generator, light: Frame, grey: float, t_s: float
+) -> NDArray[np.uint8]:
+    """The still of a camera whose exposure makes it `grey` on average, of 255."""
+    picture = _encoded(lens, light)
+    for _ in range(2):
+        # What is brighter than white counts as white.
+        picture = picture * (grey / 255.0 / max(float(np.minimum(picture, 1.0).mean()), 1e-3))
+    return _stored(lens, rng, picture, t_s)
+
+
+def _encoded(lens: Lens, light: Frame) -> Frame:
+    """Light through windscreen and lens as the file encodes it, not yet exposed."""
     # A single undefined pixel (a face seen exactly edge-on) would spoil the exposure for good.
     grey = np.nan_to_num(light @ LUMA, posinf=1.0, neginf=0.0) * lens.passed + lens.veil
     shiny = lens.bonnet_shade * (0.6 + 0.4 * float(grey[:40].mean()))
     grey = grey * (1.0 - lens.bonnet) + shiny * lens.bonnet
     grey = grey * (1.0 - lens.stuck) + lens.stuck_shade * lens.stuck
-    encoded = np.power(np.maximum(grey, 0.0), lens.gamma)
-    wanted = lens.target / max(float(encoded.mean()), 1e-3)
-    gain = wanted if gain == 0.0 else gain + 0.5 * (wanted - gain)
-    picture = encoded * gain
+    return np.asarray(np.power(np.maximum(grey, 0.0), lens.gamma))
+
+
+def _stored(lens: Lens, rng: np.random.Generator, picture: Frame, t_s: float) -> NDArray[np.uint8]:
     if lens.blur > 0.0:
-        picture = cv2.GaussianBlur(picture, (0, 0), lens.blur)
+        picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), lens.blur), np.float32)
     picture = picture + rng.normal(0, lens.noise, picture.shape).astype(np.float32)
     still = np.clip(picture * 255.0, 0, 255).astype(np.uint8)
     if lens.caption_row is not None:
         _write(still, f"2026/03/14 08:{int(t_s) // 60:02d}:{int(t_s) % 60:02d}", lens.caption_row)
     _, packed = cv2.imencode(".jpg", still, [cv2.IMWRITE_JPEG_QUALITY, lens.quality])
-    return np.asarray(cv2.imdecode(packed, cv2.IMREAD_GRAYSCALE), np.uint8), gain
+    return np.asarray(cv2.imdecode(packed, cv2.IMREAD_GRAYSCALE), np.uint8)
 
 
 def _write(still: NDArray[np.uint8], text: str, row: int) -> None:

@@ -23,6 +23,7 @@ from offline.mounting import Mounting
 from offline.training.drives import FRAME_INTERVAL_S
 
 ROADS_FOLDER: Final = "roads"
+BETWEEN_FOLDER: Final = "between"
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,8 @@ class RoadFrames:
     mounting : Mounting or None
     codes : ndarray of uint8, shape (n, 12)
         Measured from the planes of the whole drive, as a trip's are (`offline.motion`).
+    densely : bool
+        Whether pictures between these helped to measure them (`read_between`).
     ends : Ends
     slope, course : list of str
         Labels from geometry.
@@ -93,6 +96,7 @@ class RoadFrames:
     slope: list[str]
     course: list[str]
     setting: str
+    densely: bool = False
 
     @property
     def horizon(self) -> NDArray[np.float64]:
@@ -158,11 +162,52 @@ def write_road(target: Path, frames: RoadFrames) -> None:
         slope=np.asarray(frames.slope),
         course=np.asarray(frames.course),
         setting=np.asarray(frames.setting),
+        densely=np.asarray(frames.densely),
     )
+    _replace(target, buffer)
+
+
+def _replace(target: Path, buffer: io.BytesIO) -> None:
     # Several processes may measure one set.
     partial = target.with_suffix(f".{os.getpid()}.partial")
     partial.write_bytes(buffer.getvalue())
     partial.replace(target)
+
+
+def between_file(folder: Path, road: int) -> Path:
+    """File of the pictures between a road's frames."""
+    return beside_road(road_file(folder, road))
+
+
+def beside_road(file: Path) -> Path:
+    """File of the pictures between the frames of a road's file."""
+    return file.parent.parent / BETWEEN_FOLDER / file.name
+
+
+def write_between(target: Path, planes: NDArray[np.uint8]) -> None:
+    """Write the pictures between a road's frames in one step.
+
+    Parameters
+    ----------
+    planes : ndarray of uint8, shape (n - 1, len(BETWEEN), 96, 160)
+        After each frame but the last.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    buffer = io.BytesIO()
+    np.savez(buffer, planes=planes)
+    _replace(target, buffer)
+
+
+def read_between(file: Path) -> NDArray[np.uint8]:
+    """Read the pictures between a road's frames back.
+
+    Raises
+    ------
+    InputError
+        The file is damaged.
+    """
+    with _opened(file) as held:
+        return np.asarray(held["planes"], np.uint8)
 
 
 @contextmanager
@@ -181,8 +226,13 @@ def _opened(file: Path) -> Iterator[NpzFile]:
         ) from error
 
 
-def measured_now(file: Path) -> bool:
+def measured_now(file: Path, *, densely: bool | None = None) -> bool:
     """Whether a road's motion was measured as it is now.
+
+    Parameters
+    ----------
+    densely : bool, optional
+        With or without the pictures between its frames.
 
     Raises
     ------
@@ -190,7 +240,7 @@ def measured_now(file: Path) -> bool:
         The file is damaged.
     """
     with _opened(file) as held:
-        return _is_current(held)
+        return _is_current(held) and densely in (None, bool(held.get("densely", False)))
 
 
 def _is_current(held: NpzFile) -> bool:
@@ -235,4 +285,5 @@ def read_road(file: Path, *, measured_before: bool = False) -> RoadFrames:
             slope=[str(v) for v in held["slope"]],
             course=[str(v) for v in held["course"]],
             setting=str(held["setting"]),
+            densely=bool(held.get("densely", False)),
         )

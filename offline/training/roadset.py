@@ -14,7 +14,7 @@ from typing import Final
 
 from offline.errors import InputError
 from offline.training.drives import FRAME_INTERVAL_S
-from offline.training.roadframes import ROADS_FOLDER, road_file
+from offline.training.roadframes import ROADS_FOLDER, between_file, measured_now, road_file
 
 SET_FILE: Final = "set.json"
 VERSION: Final = "synthetic-roads-8"
@@ -49,6 +49,15 @@ class RoadSet:
     def is_rendered(self, folder: Path, drive: int) -> bool:
         """Whether all roads of a drive are on disk."""
         return all(road_file(folder, road).exists() for road in self.roads_of(drive))
+
+    def has_between(self, folder: Path, drive: int) -> bool:
+        """Whether the pictures between the frames of all its roads are on disk, and measured."""
+        roads = self.roads_of(drive)
+        return all(
+            between_file(folder, road).exists()
+            and measured_now(road_file(folder, road), densely=True)
+            for road in roads
+        )
 
     def split_of(self, road: int) -> str:
         """Split a road belongs to: drives are never split."""

@@ -25,15 +25,20 @@ from offline.training.renderer import Renderer
 from offline.training.roadframes import (
     Ends,
     RoadFrames,
+    beside_road,
+    between_file,
     driven_m,
     measured_now,
+    read_between,
     read_road,
     road_file,
+    write_between,
     write_road,
 )
 from offline.training.roads import RoadNetwork, build_network
 from offline.training.roadset import RoadSet, start_set, whole_drives
 from offline.training.traffic import Traffic
+from onboard.stills import BETWEEN
 
 TOLD_SD: Final = 0.03
 UNTOLD_SHARE: Final = 0.1
@@ -93,6 +98,25 @@ def drawn(roads: RoadSet, road: int) -> Drawn:
     return Drawn(network, drive, place, vehicle, day, unseen_s, unseen_m)
 
 
+class _View:
+    """A road's scene as its drive's camera sees it; draws pictures of it."""
+
+    def __init__(self, renderer: Renderer, road: Drawn) -> None:
+        network, drive = road.network, road.drive
+        look = looks.draw_look(road.place, network, road.day)
+        mesh, _ = scenery.build(road.place, network, drive.path)
+        self._traffic = Traffic(road.place, network, drive)
+        renderer.load(network, look, mesh, self._traffic.vehicles)
+        self._renderer = renderer
+        self.fov_deg = math.degrees(drive.mounting.horizontal_fov_rad)
+        self.lens = lenses.draw_lens(road.vehicle, self.fov_deg)
+        self.told_fov_deg = told_fov_deg(road.vehicle, self.fov_deg)
+
+    def light(self, drive: Drive, index: int) -> NDArray[np.float32]:
+        moving = self._traffic.matrices(drive, index)
+        return lenses.bend(self.lens, self._renderer.draw(drive, index, moving))
+
+
 def render_road(
     renderer: Renderer, road: Drawn, stills: list[NDArray[np.uint8]] | None = None
 ) -> RoadFrames:
@@ -103,18 +127,12 @@ def render_road(
     stills : list, optional
         Receives the 320x180 stills, for people to look at.
     """
-    network, drive = road.network, road.drive
-    look = looks.draw_look(road.place, network, road.day)
-    mesh, _ = scenery.build(road.place, network, drive.path)
-    traffic = Traffic(road.place, network, drive)
-    renderer.load(network, look, mesh, traffic.vehicles)
-    sheet_deg = math.degrees(drive.mounting.horizontal_fov_rad)
-    lens = lenses.draw_lens(road.vehicle, sheet_deg)
-    told_deg = told_fov_deg(road.vehicle, sheet_deg)
+    drive, view = road.drive, _View(renderer, road)
     planes, gain = [], 0.0
     for index in range(drive.s_m.size):
-        light = lenses.bend(lens, renderer.draw(drive, index, traffic.matrices(index)))
-        still, gain = lenses.expose(lens, road.place, light, gain, float(drive.t_s[index]))
+        still, gain = lenses.expose(
+            view.lens, road.place, view.light(drive, index), gain, float(drive.t_s[index])
+        )
         planes.append(preprocessing.plane(still))
         if stills is not None:
             stills.append(still)
@@ -129,15 +147,45 @@ def render_road(
         heading_change_deg=ahead.heading_change_deg,
         curvature_per_m=ahead.curvature_per_m,
         camera_pitch_deg=np.degrees(np.arcsin(-drive.rotation[:, 2, 2])),
-        horizontal_fov_deg=lenses.middle_fov_deg(lens, sheet_deg),
-        told_fov_deg=told_deg,
+        horizontal_fov_deg=lenses.middle_fov_deg(view.lens, view.fov_deg),
+        told_fov_deg=view.told_fov_deg,
         mounting=None,
         codes=np.zeros((len(planes), len(motioncodes.CODES)), np.uint8),
         ends=Ends.unmeasured(draw_ends(road.place, ahead.courses())),
         slope=ahead.slopes(),
         course=ahead.courses(),
-        setting=network.setting,
+        setting=road.network.setting,
     )
+
+
+def render_between(renderer: Renderer, road: Drawn, planes: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Render the pictures between a road's frames, which only the survey sees.
+
+    Parameters
+    ----------
+    road : Drawn
+        Drawn anew: what draws noise here is not what drew that of the frames.
+    planes : ndarray of uint8, shape (n, 96, 160)
+        Of the frames; a picture between two is as bright as both on average.
+
+    Returns
+    -------
+    ndarray of uint8, shape (n - 1, len(BETWEEN), 96, 160)
+    """
+    between = road.drive.between
+    count = max(len(planes) - 1, 0)
+    found = np.zeros((count, len(BETWEEN), *planes.shape[1:]), np.uint8)
+    if between is None:
+        return found
+    view, noise = _View(renderer, road), road.place.spawn(1)[0]
+    grey = planes[:, preprocessing.PADDING_ROWS : -preprocessing.PADDING_ROWS].mean(axis=(1, 2))
+    greys = np.interp(between.t_s, road.drive.t_s, grey)
+    for index, place in enumerate(np.ndindex(count, len(BETWEEN))):
+        still = lenses.expose_like(
+            view.lens, noise, view.light(between, index), greys[index], float(between.t_s[index])
+        )
+        found[place] = preprocessing.plane(still)
+    return found
 
 
 def draw_ends(rng: np.random.Generator, course: list[str]) -> NDArray[np.int64]:
@@ -152,7 +200,7 @@ def draw_ends(rng: np.random.Generator, course: list[str]) -> NDArray[np.int64]:
 def render_drive(
     renderer: Renderer, roads: RoadSet, drive: int, stills: list[NDArray[np.uint8]] | None = None
 ) -> list[RoadFrames]:
-    """Render a drive's stretches one after another, and measure its motion.
+    """Render a drive's stretches one after another, and measure its motion by its frames alone.
 
     Parameters
     ----------
@@ -172,14 +220,41 @@ def render_drive(
     return measured(stretches)
 
 
-def measured(stretches: Sequence[RoadFrames]) -> list[RoadFrames]:
-    """Measure a drive's motion as a trip's is, and as if it had ended at places."""
+def surveyed(
+    stretches: Sequence[RoadFrames], between: Sequence[NDArray[np.uint8]] | None = None
+) -> motion.Survey:
+    """Survey a drive as a trip is.
+
+    Parameters
+    ----------
+    between : sequence of ndarray of uint8, shape (n - 1, len(BETWEEN), 96, 160), optional
+        Pictures between each stretch's frames.
+    """
     survey = motion.Survey(stretches[0].told_fov_deg)
-    for frames in stretches:
+    for number, frames in enumerate(stretches):
         t_s = frames.began_s + frames.t_s
         s_m = frames.began_m + driven_m(frames.speed_mps)
-        for plane, at_s, at_m in zip(frames.planes, t_s.tolist(), s_m.tolist(), strict=True):
-            survey.add(plane, at_s, at_m)
+        for k, plane in enumerate(frames.planes):
+            survey.add(plane, float(t_s[k]), float(s_m[k]))
+            if between is None or k + 1 == len(t_s):
+                continue
+            for then, share in zip(between[number][k], BETWEEN, strict=True):
+                at_s, at_m = (each[k] + share * (each[k + 1] - each[k]) for each in (t_s, s_m))
+                survey.add_between(then, float(at_s), float(at_m))
+    return survey
+
+
+def measured(
+    stretches: Sequence[RoadFrames], between: Sequence[NDArray[np.uint8]] | None = None
+) -> list[RoadFrames]:
+    """Measure a drive's motion as a trip's is, and as if it had ended at places.
+
+    Parameters
+    ----------
+    between : sequence of ndarray of uint8, optional
+        As for `surveyed`.
+    """
+    survey = surveyed(stretches, between)
     whole = survey.finish()
     found, first = [], 0
     for frames in stretches:
@@ -193,13 +268,17 @@ def measured(stretches: Sequence[RoadFrames]) -> list[RoadFrames]:
             codes.append(survey.ended(first + each)[first + before])
         ends = Ends(np.concatenate(frame), np.concatenate(last), np.concatenate(codes))
         own = whole.codes[first : first + s_m.size]
-        found.append(replace(frames, mounting=whole.mounting, codes=own, ends=ends))
+        found.append(
+            replace(
+                frames, mounting=whole.mounting, codes=own, ends=ends, densely=between is not None
+            )
+        )
         first += s_m.size
     return found
 
 
 def render_set(
-    folder: Path, roads: RoadSet, wanted: range, *, preview: bool = False
+    folder: Path, roads: RoadSet, wanted: range, *, between: bool = True, preview: bool = False
 ) -> Iterator[int]:
     """Render roads that are not there yet; yields each road's number when it is on disk.
 
@@ -207,6 +286,9 @@ def render_set(
     ----------
     wanted : range
         Whole drives.
+    between : bool
+        Also render the pictures between the frames, and measure motion with their help; those of
+        roads that are there without are rendered as well.
 
     Raises
     ------
@@ -215,43 +297,65 @@ def render_set(
     """
     drives = _drives(roads, wanted)
     start_set(folder, roads)
-    missing = [drive for drive in drives if not roads.is_rendered(folder, drive)]
+
+    def lacks(drive: int) -> bool:
+        if not roads.is_rendered(folder, drive):
+            return True
+        return between and not roads.has_between(folder, drive)
+
+    missing = [drive for drive in drives if lacks(drive)]
     if not missing:
         return
     with Renderer() as renderer:
         for drive in missing:
             # Another process may have rendered it meanwhile.
-            if roads.is_rendered(folder, drive):
+            if not lacks(drive):
                 continue
-            stills: list[NDArray[np.uint8]] | None = [] if preview else None
-            rendered = render_drive(renderer, roads, drive, stills)
-            shown = iter(stills or [])
-            for road, frames in zip(roads.roads_of(drive), rendered, strict=True):
-                write_road(road_file(folder, road), frames)
-                # A road's stills are as many as its planes.
-                for index, still in enumerate(islice(shown, frames.t_s.size)):
-                    picture = folder / "preview" / f"road_{road:05d}_{index:03d}.jpg"
-                    picture.parent.mkdir(exist_ok=True)
-                    cv2.imwrite(os.fspath(picture), still)
-                yield road
+            if not roads.is_rendered(folder, drive):
+                stills: list[NDArray[np.uint8]] | None = [] if preview else None
+                rendered = render_drive(renderer, roads, drive, stills)
+                shown = iter(stills or [])
+                for road, frames in zip(roads.roads_of(drive), rendered, strict=True):
+                    write_road(road_file(folder, road), frames)
+                    # A road's stills are as many as its planes.
+                    for index, still in enumerate(islice(shown, frames.t_s.size)):
+                        picture = folder / "preview" / f"road_{road:05d}_{index:03d}.jpg"
+                        picture.parent.mkdir(exist_ok=True)
+                        cv2.imwrite(os.fspath(picture), still)
+            if between:
+                for road in roads.roads_of(drive):
+                    target = between_file(folder, road)
+                    if not target.exists():
+                        frames = read_road(road_file(folder, road), measured_before=True)
+                        planes = render_between(renderer, drawn(roads, road), frames.planes)
+                        write_between(target, planes)
+                measure_drive([road_file(folder, road) for road in roads.roads_of(drive)])
+            yield from roads.roads_of(drive)
 
 
 def stale_drives(folder: Path) -> list[list[Path]]:
-    """Files of rendered drives that another version measured; of drives with all their roads.
+    """Files of rendered drives that were not measured as they would be now, whole drives only.
 
     Raises
     ------
     InputError
         The folder is no synthetic set, or a road is damaged.
     """
-    drives = whole_drives(folder).values()
-    return [files for files in drives if not all(map(measured_now, files))]
+    return [files for files in whole_drives(folder).values() if is_stale(files)]
+
+
+def is_stale(files: Sequence[Path]) -> bool:
+    """Whether a drive's roads were not measured as they would be now, with all its pictures."""
+    densely = all(beside_road(file).exists() for file in files)
+    return not all(measured_now(file, densely=densely) for file in files)
 
 
 def measure_drive(files: Sequence[Path]) -> None:
     """Measure a rendered drive's motion again, and write it in its roads' place."""
     stretches = [read_road(file, measured_before=True) for file in files]
-    for file, frames in zip(files, measured(stretches), strict=True):
+    beside = [beside_road(file) for file in files]
+    between = [read_between(file) for file in beside] if all(f.exists() for f in beside) else None
+    for file, frames in zip(files, measured(stretches, between), strict=True):
         write_road(file, frames)
 
 

@@ -19,7 +19,7 @@ class Traffic:
     """
 
     def __init__(self, rng: np.random.Generator, network: RoadNetwork, drive: Drive) -> None:
-        self._path, self._drive = network.line, drive
+        self._path, self._began_m = network.line, float(drive.line_m[0])
         count = int(rng.choice([0, 2, 4, 8, 12], p=[0.25, 0.25, 0.2, 0.2, 0.1]))
         self.vehicles: list[meshes.Mesh] = []
         self._oncoming: list[bool] = []
@@ -44,15 +44,15 @@ class Traffic:
             other_lane = network.lanes > 2 and rng.random() < 0.6
             self._lateral.append(away if oncoming else own - np.sign(own) * lane * other_lane)
 
-    def matrices(self, index: int) -> list[NDArray[np.float64]]:
-        """Model matrix of each vehicle, shape (4, 4), at one frame of the drive."""
+    def matrices(self, drive: Drive, index: int) -> list[NDArray[np.float64]]:
+        """Model matrix of each vehicle, shape (4, 4), at one picture of the drive."""
         result = []
-        s_own, t = float(self._drive.line_m[index]), float(self._drive.t_s[index])
+        s_own, t = float(drive.line_m[index]), float(drive.t_s[index])
         for oncoming, start, speed, lateral in zip(
             self._oncoming, self._start, self._speed, self._lateral, strict=True
         ):
             if oncoming:
-                s = float(self._drive.line_m[0]) + start - speed * t
+                s = self._began_m + start - speed * t
             else:
                 s = s_own + start + 4.0 * np.sin(0.2 * t + start)
             hidden = not 0.0 < s < self._path.length_m

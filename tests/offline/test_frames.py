@@ -77,7 +77,13 @@ def test_dense_keyframes_alone_are_read(tmp_path: Path) -> None:
 def test_sparse_keyframes_fall_back_to_every_frame(tmp_path: Path) -> None:
     path = write_video(tmp_path / "a.mp4", 40, key=40)
     found = list(VideoFrames(path).frames())
-    assert [number_of(frame) for frame in found] == [0, 5, 10, 15, 20, 25, 30, 35]
+    stills = [number_of(frame) for frame in found if frame.wanted]
+    assert stills == [0, 5, 10, 15, 20, 25, 30, 35]
+    # Two more are read between each two, at thirds of the time.
+    between = [number_of(frame) for frame in found if frame.between]
+    assert between == [5 * k + more for k in range(7) for more in (2, 3)]
+    assert [frame.index for frame in found] == sorted(frame.index for frame in found)
+    assert VideoFrames(path).count == 8
 
 
 def test_keyframes_and_all_frames_agree(tmp_path: Path) -> None:
@@ -104,7 +110,10 @@ def test_leaving_groups_out_loses_no_picture(tmp_path: Path, more: str) -> None:
 
 def test_a_gap_in_the_video_leaves_no_labels_there(tmp_path: Path) -> None:
     path = write_video(tmp_path / "a.mp4", 60, key=5, skip=tuple(range(20, 40)))
-    times = [frame.t_ns / 1e9 for frame in VideoFrames(path).frames()]
+    found = list(VideoFrames(path).frames())
+    times = [frame.t_ns / 1e9 for frame in found if frame.wanted]
+    # Nothing is followed over the gap.
+    assert not [frame for frame in found if frame.between and 1.9 < frame.t_ns / 1e9 < 4.0]
     # The last frame before the gap stands for the instant just after it.
     assert times == [0.0, 0.5, 1.0, 1.5, 1.9, 4.0, 4.5, 5.0, 5.5]
 

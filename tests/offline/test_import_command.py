@@ -13,6 +13,7 @@ from offline.cli import group
 from offline.commands.import_ import command
 from offline.errors import InputError
 from offline.importing.assembly import Request, import_trip
+from offline.preprocessing import plane_of_motion_still
 from offline.video import index_video
 from onboard.trip import Trip, find_trips
 
@@ -93,6 +94,10 @@ def test_a_video_alone_becomes_a_trip(tmp_path: Path) -> None:
         stills = list(trip.stills())
         assert 19 <= len(stills) <= 22
         assert all(entry.jpeg.startswith(b"\xff\xd8") for entry in stills)
+        between = list(trip.motion_stills())
+        # Two between each two, but where the video lacks frames.
+        assert 1.8 * (len(stills) - 1) <= len(between) <= 2 * (len(stills) - 1)
+        assert all(plane_of_motion_still(entry.jpeg) is not None for entry in between)
         # Copied bit for bit, and playable before the whole file is there.
         assert trip.video_files()[0].name == "0000.mp4"
         content = trip.video_files()[0].read_bytes()

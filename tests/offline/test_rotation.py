@@ -10,6 +10,7 @@ from scipy.spatial.transform import Rotation as SpatialRotation
 
 from offline import corners
 from offline.corners import Tracked, focal_px, track
+from offline.following import Step
 from offline.mounting import Mounting
 from offline.rotation import Rotation, rotation
 
@@ -23,7 +24,7 @@ def turned(
     before: np.ndarray, after: np.ndarray, mounting: Mounting, driven_m: float = STRAIGHT_M
 ) -> Rotation | None:
     tracked = track(before, after, driven_m)
-    return None if tracked is None else rotation(tracked, mounting)
+    return None if tracked is None else rotation(Step(tracked), mounting)
 
 
 def mounted(pitch_deg: float = 0.0, yaw_deg: float = 0.0) -> Mounting:
@@ -79,7 +80,7 @@ def test_a_narrow_lens_shows_a_smaller_turn():
 def test_a_lower_direction_of_travel_changes_the_pitch_as_foretold():
     tracked = track(picture(0, 0, 0), picture(5, 1.0, 0), STRAIGHT_M)
     assert tracked is not None
-    here, lower = (rotation(tracked, Mounting(0.0, y, 0.5, focal_px())) for y in (0.0, 0.5))
+    here, lower = (rotation(Step(tracked), Mounting(0.0, y, 0.5, focal_px())) for y in (0.0, 0.5))
     assert here is not None
     assert lower is not None
     assert here.pitch_per_down_px != 0.0
@@ -143,10 +144,12 @@ def test_a_long_lens_measures_a_turn_to_the_pixel(fov_deg: float) -> None:
             stays = rng.uniform((-70, -35), (70, 35), (8, 2))
             astray = rng.uniform((-70, -35), (70, 35), (6, 2))
             found = rotation(
-                Tracked(
-                    np.concatenate([before, stays, astray]),
-                    np.concatenate([moved, stays, astray + rng.normal(0, 6.0, (6, 2))]),
-                    5.0,
+                Step(
+                    Tracked(
+                        np.concatenate([before, stays, astray]),
+                        np.concatenate([moved, stays, astray + rng.normal(0, 6.0, (6, 2))]),
+                        5.0,
+                    )
                 ),
                 Mounting(0.0, 0.0, 0.5, focal),
             )
@@ -189,11 +192,11 @@ def mounted_as_seen(ratio: float) -> Mounting:
 def test_a_focal_length_taken_wrongly_leaves_the_roll_of_a_level_bend_alone(ratio: float) -> None:
     """Yaw, mounting and roll go together, so that bends tell nothing of the focal length."""
     mounting = mounted_as_seen(ratio)
-    found = rotation(bend_of(0.0), mounting)
+    found = rotation(Step(bend_of(0.0)), mounting)
     assert found is not None
     pitch_deg = np.degrees(np.arctan(mounting.down_px / mounting.focal_px))
     expected = np.radians(found.yaw_deg) * pitch_deg
-    truth = rotation(bend_of(0.0), LOOKS_DOWN)
+    truth = rotation(Step(bend_of(0.0)), LOOKS_DOWN)
     assert truth is not None
     true_deg = np.degrees(np.arctan(LOOKS_DOWN.down_px / LOOKS_DOWN.focal_px))
     own = truth.roll_deg - np.radians(truth.yaw_deg) * true_deg
@@ -202,7 +205,7 @@ def test_a_focal_length_taken_wrongly_leaves_the_roll_of_a_level_bend_alone(rati
 
 
 def test_a_lens_that_bends_changes_the_roll_as_foretold() -> None:
-    straight, bent = (rotation(bend_of(kappa), LOOKS_DOWN) for kappa in (0.0, 0.1))
+    straight, bent = (rotation(Step(bend_of(kappa)), LOOKS_DOWN) for kappa in (0.0, 0.1))
     assert straight is not None
     assert bent is not None
     assert abs(bent.roll_per_bent) > 0.1
@@ -213,7 +216,7 @@ def test_a_lens_that_bends_changes_the_roll_as_foretold() -> None:
 def test_what_a_lens_bends_does_not_go_with_the_pitch_and_roll_measured() -> None:
     """A fit would choose the lens that lessens their errors, the more the longer the drive."""
     turns = [(pitch, 0.0, roll) for pitch in (-1.0, 0.0, 1.0) for roll in (-2.0, 0.0, 2.0)]
-    found = [rotation(bend_of(0.0, turn), LOOKS_DOWN) for turn in turns]
+    found = [rotation(Step(bend_of(0.0, turn)), LOOKS_DOWN) for turn in turns]
     told = np.array([(e.pitch_deg, e.roll_deg, 1.0, e.roll_per_bent) for e in found if e])
     by_pitch, by_roll, _ = np.linalg.lstsq(told[:, :3], told[:, 3])[0]
     assert abs(by_pitch) < 5e-4

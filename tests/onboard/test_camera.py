@@ -24,7 +24,15 @@ from onboard.camera import CameraRequest, open_camera
 from onboard.errors import DeviceError
 from onboard.jpeg import whole_jpeg
 from onboard.recovery import recover
-from onboard.stills import STILL_HEIGHT, STILL_WIDTH, decoded_small, encode_still, still
+from onboard.stills import (
+    MOTION_STILL_SIZE,
+    STILL_HEIGHT,
+    STILL_WIDTH,
+    decoded_small,
+    encode_still,
+    motion_still,
+    still,
+)
 from onboard.trip import Trip, find_trips
 
 DEBIAN_PYTHON = Path("/usr/bin/python3")
@@ -114,6 +122,8 @@ def test_rtsp_is_passed_through(rtsp, start_logger) -> None:
     with Trip.open(path) as trip:
         frames = trip.frames()
         stills = {s.frame_index: s.jpeg for s in trip.stills()}
+        between = {s.frame_index: s.jpeg for s in trip.motion_stills()}
+        assert len(between) > len(stills)
         for file in trip.video_files():
             own = frames.segment == int(file.stem)
             with av.open(str(file)) as video:
@@ -128,7 +138,11 @@ def test_rtsp_is_passed_through(rtsp, start_logger) -> None:
                 if int(index) in stills:
                     bgr = picture.to_ndarray(format="bgr24")
                     assert encode_still(still(bgr)) == stills.pop(int(index))
+                if int(index) in between:
+                    grey = picture.to_ndarray(format="gray")
+                    assert encode_still(motion_still(grey)) == between.pop(int(index))
         assert not stills
+        assert not between
 
 
 def test_mjpeg_is_passed_through_and_survives_a_kill(mjpeg, start_logger) -> None:
@@ -149,7 +163,9 @@ def test_mjpeg_is_passed_through_and_survives_a_kill(mjpeg, start_logger) -> Non
     with Trip.open(path) as trip:
         frames = trip.frames()
         stills = {s.frame_index: s.jpeg for s in trip.stills()}
+        between = {s.frame_index: s.jpeg for s in trip.motion_stills()}
         assert len(stills) >= 6
+        assert len(between) > len(stills)
         assert [file.suffix for file in trip.video_files()] == [".mp4"] * 3
         for file in trip.video_files():
             own = frames.segment == int(file.stem)
@@ -166,9 +182,13 @@ def test_mjpeg_is_passed_through_and_survives_a_kill(mjpeg, start_logger) -> Non
                 if int(index) in stills:
                     camera_s = whole_jpeg(bytes(packet))
                     assert encode_still(still(decoded_small(camera_s))) == stills.pop(int(index))
+                if int(index) in between:
+                    grey = decoded_small(whole_jpeg(bytes(packet)), grey=True)
+                    assert encode_still(motion_still(grey)) == between.pop(int(index))
             held = index_video(file)
             assert (held.width, held.height, held.keyframe.all()) == (320, 180, True)
         assert not stills
+        assert not between
 
 
 def test_mjpeg_of_a_file_is_kept_bit_for_bit(tmp_path: Path, start_logger) -> None:
@@ -290,3 +310,9 @@ def test_stills_have_one_geometry(size: tuple[int, int]) -> None:
     assert abs(int((small[90, :, 0] > 100).sum()) - STILL_WIDTH // 2) <= 2
     decoded = cv2.imdecode(np.frombuffer(encode_still(small), np.uint8), cv2.IMREAD_COLOR)
     assert np.abs(decoded.astype(int) - small).mean() < 3
+    # A motion still is half of a still, whether it was cut from colour or from grey.
+    tiny = motion_still(picture)
+    assert tiny.shape == MOTION_STILL_SIZE[::-1]
+    assert np.array_equal(tiny, motion_still(picture[:, :, 0]))
+    half = cv2.resize(small[:, :, 0], MOTION_STILL_SIZE, interpolation=cv2.INTER_AREA)
+    assert np.array_equal(tiny, half)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 import socket
@@ -10,10 +11,12 @@ import time
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 
 from onboard.recovery import recover
+from onboard.stills import BETWEEN, MOTION_STILL_SIZE
 from onboard.trip import Trip, find_trips
 
 
@@ -79,6 +82,13 @@ def test_a_trip_begins_and_ends_with_the_engine(
         stills = list(trip.stills())
         assert np.diff([s.t_mono_ns for s in stills][1:]) == pytest.approx(5e8, abs=7e7)
         assert stills[0].jpeg.startswith(b"\xff\xd8")
+        # Between two stills lie two motion stills, at thirds of the time as near as pictures are.
+        times = np.array([s.t_mono_ns for s in stills])[1:]
+        between = np.array([s.t_mono_ns for s in trip.motion_stills()])
+        for first, last in itertools.pairwise(times.tolist()):
+            inside = between[(between > first) & (between < last)]
+            assert inside.size == len(BETWEEN)
+            assert (inside - first) / (last - first) == pytest.approx(np.array(BETWEEN), abs=0.16)
         clock = trip.clock()
         fitted = clock.utc_ns(clock.t_mono_ns)
         assert fitted is not None
@@ -114,6 +124,18 @@ def test_a_file_as_fast_as_possible(start_logger, camera_file) -> None:
         assert trip.info.ended_why == "the video ended"
         assert trip.frames().index.size == 300
         assert sum(1 for _ in trip.stills()) == pytest.approx(40, abs=1)
+        for small in trip.motion_stills():
+            decoded = cv2.imdecode(np.frombuffer(small.jpeg, np.uint8), cv2.IMREAD_UNCHANGED)
+            assert decoded.shape == MOTION_STILL_SIZE[::-1]
+
+
+def test_motion_stills_can_be_left_out(start_logger, camera_file) -> None:
+    config = "[camera]\nmotion_stills = false\n"
+    logger = start_logger("--camera", camera_file, "--now", "--once", "--fast", config=config)
+    assert logger.process.wait(60) == 0
+    with only_trip(logger.trips) as trip:
+        assert sum(1 for _ in trip.stills()) == pytest.approx(40, abs=1)
+        assert list(trip.motion_stills()) == []
 
 
 SLOW_DISK = """

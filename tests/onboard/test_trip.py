@@ -69,6 +69,8 @@ def test_a_trip_reads_back_as_it_was_written(tmp_path: Path) -> None:
     writer.add_frame(0, 0, 0, 5)
     writer.add_frame(1, 0, 3000, 33_333_338)
     writer.add_still(1, b"\xff\xd8jpeg")
+    writer.add_frame(2, 0, 6000, 66_666_671)
+    writer.add_motion_still(2, b"\xff\xd8small")
     writer.add_sample(10, "rpm", 801.25, "ok", 20.5)
     writer.add_sample(11, "rpm", None, "timeout")
     writer.add_sample(12, "rpm", 99999.0)
@@ -93,16 +95,28 @@ def test_a_trip_reads_back_as_it_was_written(tmp_path: Path) -> None:
         np.testing.assert_array_equal(rpm.round_trip_ms, [20.5, np.nan, np.nan])
         assert trip.samples()["coolant_temp_c"].status == ["no_data"]
         frames = trip.frames()
-        assert frames.pts.tolist() == [0, 3000]
-        assert frames.t_mono_ns.tolist() == [5, 33_333_338]
+        assert frames.pts.tolist() == [0, 3000, 6000]
+        assert frames.t_mono_ns.tolist() == [5, 33_333_338, 66_666_671]
         (still,) = trip.stills()
         assert (still.frame_index, still.t_mono_ns, still.jpeg) == (1, 33_333_338, b"\xff\xd8jpeg")
         assert trip.still(1) == b"\xff\xd8jpeg"
         assert trip.still(0) is None
+        (small,) = trip.motion_stills()
+        assert (small.frame_index, small.t_mono_ns, small.jpeg) == (2, 66_666_671, b"\xff\xd8small")
+        assert trip.still(2) is None
         assert trip.clock().boot_id == ["boot"]
         (entry,) = trip.journal()
         assert (entry.t_mono_ns, entry.source, entry.message) == (9, "obd", "silent")
         trip.verify()
+
+
+def test_a_trip_of_a_logger_without_motion_stills_has_none(tmp_path: Path) -> None:
+    path = make_trip(tmp_path)
+    with sqlite3.connect(path / "trip.sqlite") as database:
+        database.execute("DROP TABLE motion_stills")
+    database.close()
+    with Trip.open(path) as trip:
+        assert list(trip.motion_stills()) == []
 
 
 def test_a_closed_trip_is_two_plain_files_and_reading_adds_none(tmp_path: Path) -> None:

@@ -38,6 +38,11 @@ def fleet(store: ResultStore, tmp_path: Path, make_result: MakeResult) -> list[T
         (folder / "video").mkdir(parents=True)
         database = sqlite3.connect(folder / "trip.sqlite")
         database.executescript("CREATE TABLE stills (jpeg); INSERT INTO stills VALUES ('jpeg');")
+        # Older loggers kept none.
+        if number % 2:
+            database.executescript(
+                "CREATE TABLE motion_stills (jpeg); INSERT INTO motion_stills VALUES ('jpeg');"
+            )
         database.close()
         (folder / "video" / "0000.mp4").write_bytes(b"v" * 1000)
         result = make_result(number, driver="ann" if number % 2 else "bob", trip_path=str(folder))
@@ -75,9 +80,11 @@ def test_a_purge_of_video_takes_pictures_and_marks_the_trip(
         assert (folder / MARK).exists() == (number < 4)
         assert (store.still(result.trip_id, 0) is not None) == (number >= 4)
         assert store.trip(result.trip_id).has_timeline
-    database = sqlite3.connect(Path(fleet[0].trip_path) / "trip.sqlite")
-    assert database.execute("SELECT count(*) FROM stills").fetchone() == (0,)
-    database.close()
+    for number, tables in ((0, ["stills"]), (1, ["stills", "motion_stills"])):
+        database = sqlite3.connect(Path(fleet[number].trip_path) / "trip.sqlite")
+        for table in tables:
+            assert database.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
+        database.close()
     assert purge(store, SECOND_DAY, video=True).trips == 0
 
 

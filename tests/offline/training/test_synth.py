@@ -17,10 +17,11 @@ from offline import preprocessing
 from offline.cli import group
 from offline.corners import focal_px
 from offline.errors import InputError
-from offline.training import looks, roadframes, roadset, scenery, sources, synth
+from offline.training import looks, roadframes, roadset, scenery, sources, springs, synth
 from offline.training.lens import draw_lens
 from offline.training.meshes import Material
 from offline.training.roadset import RoadSet
+from onboard.stills import BETWEEN
 
 HEADS = {
     "slope": ("level", "uphill", "downhill"),
@@ -67,9 +68,12 @@ for later, aside in ((turning, 0), (driving, 40)):
 """
 
 
+ROAD_3 = ("--seed", "5", "--first", "3", "--roads", "1")
+
+
 def _render(folder: Path, *options: str) -> Path:
     # In a process of its own: Mesa's LLVM and TensorFlow's do not live in one.
-    arguments = options or ("--seed", "5", "--first", "3", "--roads", "1")
+    arguments = options or (*ROAD_3, "--no-between")
     command = [sys.executable, "-m", "offline.cli", "synth", "--out", str(folder), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -97,7 +101,7 @@ def test_a_road_renders_alike_twice_and_shows_something(rendered: Path, tmp_path
 
 
 def test_a_set_goes_on_with_what_is_missing(rendered: Path) -> None:
-    assert list(synth.render_set(rendered, RoadSet(5), range(3, 4))) == []
+    assert list(synth.render_set(rendered, RoadSet(5), range(3, 4), between=False)) == []
     with pytest.raises(InputError, match="another seed"):
         list(synth.render_set(rendered, RoadSet(6), range(3, 4)))
 
@@ -258,8 +262,9 @@ def test_stretches_are_measured_as_one_drive(drive: Path) -> None:
     unseen_m = second.began_m - roadframes.driven_m(first.speed_mps)[-1]
     assert synth.UNSEEN_MPS[0] <= unseen_m / unseen_s <= synth.UNSEEN_MPS[1]
     assert first.mounting == second.mounting
-    again = synth.measured(stretches)
-    alone = synth.measured([second])[0]
+    between = [roadframes.read_between(roadframes.beside_road(file)) for file in files]
+    again = synth.measured(stretches, between)
+    alone = synth.measured([second], between[1:])[0]
     for held, now in zip(stretches, again, strict=True):
         assert np.array_equal(held.codes, now.codes)
         assert np.array_equal(held.ends.codes, now.ends.codes)
@@ -267,6 +272,63 @@ def test_stretches_are_measured_as_one_drive(drive: Path) -> None:
     assert not np.array_equal(second.codes, alone.codes)
     assert not np.array_equal(second.ends.codes, alone.ends.codes)
     assert np.array_equal(second.ends.frame, alone.ends.frame)
+    # Pictures between help, those of a drive's every stretch.
+    direct = synth.measured(stretches)
+    for held, now in zip(stretches, direct, strict=True):
+        assert held.densely
+        assert not now.densely
+        assert not np.array_equal(held.codes, now.codes)
+        assert not np.array_equal(held.ends.codes, now.ends.codes)
+
+
+def test_pictures_between_lie_between(rendered: Path, tmp_path: Path) -> None:
+    shutil.copytree(rendered, tmp_path, dirs_exist_ok=True)
+    alone = roadframes.read_road(roadframes.road_file(tmp_path, 3))
+    assert not alone.densely
+    assert not RoadSet(5).has_between(tmp_path, 3)
+    # A set that has none gets them; its own pictures stay.
+    _render(tmp_path, *ROAD_3)
+    assert RoadSet(5).has_between(tmp_path, 3)
+    road = roadframes.read_road(roadframes.road_file(tmp_path, 3))
+    assert road.densely
+    assert np.array_equal(road.planes, alone.planes)
+    between = roadframes.read_between(roadframes.between_file(tmp_path, 3))
+    assert between.shape == (len(road.planes) - 1, len(BETWEEN), *road.planes.shape[1:])
+    before, after = (each.astype(float) for each in (road.planes[:-1], road.planes[1:]))
+    moving = np.minimum(road.speed_mps[:-1], road.speed_mps[1:]) > 2.0
+    for k, share in enumerate(BETWEEN):
+        now = between[:, k].astype(float)
+        expected = before.mean(axis=(1, 2)) * (1 - share) + after.mean(axis=(1, 2)) * share
+        # But for what noise and windscreen make of it.
+        off = np.abs(now.mean(axis=(1, 2)) - expected)
+        assert np.median(off) < 4.0
+        assert off.max() < 12.0
+        # Of two frames it is more like the nearer one, as long as the vehicle moves.
+        off = [np.abs(now - each).mean(axis=(1, 2)) for each in (before, after)]
+        nearer, farther = off if share < 0.5 else off[::-1]
+        assert np.mean(nearer[moving] < farther[moving]) > 0.9
+    assert list(synth.render_set(tmp_path, RoadSet(5), range(3, 4))) == []
+    # One that was not measured yet is measured, and not rendered again.
+    roadframes.write_road(roadframes.road_file(tmp_path, 3), alone)
+    assert synth.stale_drives(tmp_path) == [[roadframes.road_file(tmp_path, 3)]]
+    _render(tmp_path, "--measure")
+    assert np.array_equal(roadframes.read_road(roadframes.road_file(tmp_path, 3)).codes, road.codes)
+    (held,) = sources.read_synth(tmp_path, HEADS, "train")
+    assert np.array_equal(held.codes, road.codes)
+
+
+def test_a_vehicle_bounces_between_pictures_as_at_them() -> None:
+    rng = np.random.default_rng(8)
+    t_s = 0.5 * np.arange(600)
+    known = rng.normal(0.0, 2.0, t_s.size)
+    then_s = np.sort(np.concatenate([t_s[:-1] + 0.5 * share for share in BETWEEN]))
+    drawn = springs.drawn(rng, t_s, known, then_s)
+    assert drawn.std() == pytest.approx(2.0, rel=0.1)
+    # A sixth of a second is a quarter of a swing; a hundredth of one is next to the same place.
+    near = springs.drawn(rng, t_s, known, t_s[:-1] + 0.005)
+    assert np.corrcoef(near, known[:-1])[0, 1] == pytest.approx(1 - springs.SHAKING_SHARE, abs=0.05)
+    half = springs.drawn(rng, t_s, known, t_s[:-1] + 1 / 3)
+    assert np.corrcoef(half, known[:-1])[0, 1] < -0.15
 
 
 def test_roads_measured_before_are_measured_again(drive: Path, tmp_path: Path) -> None:
