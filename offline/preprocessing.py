@@ -25,6 +25,7 @@ from onboard.stills import (
     STILL_WIDTH,
     Image,
     encode_still,
+    motion_still,
     still,
 )
 
@@ -86,10 +87,7 @@ def plane(still_picture: Image) -> Image:
     -------
     ndarray of uint8, shape (96, 160)
     """
-    if still_picture.ndim == 3:
-        still_picture = np.asarray(cv2.cvtColor(still_picture, cv2.COLOR_BGR2GRAY), np.uint8)
-    half = cv2.resize(still_picture, (PLANE_WIDTH, STILL_HEIGHT // 2), interpolation=cv2.INTER_AREA)
-    return _padded(np.asarray(half, np.uint8))
+    return _padded(motion_still(still_picture))
 
 
 def plane_of_jpeg(jpeg: bytes) -> Image | None:

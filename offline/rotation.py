@@ -249,19 +249,14 @@ class _Across:
     def of(
         cls, before: Places, after: Places, travel: NDArray[np.float64], focal_px: float
     ) -> _Across:
-        # Column by column: this runs a dozen times a step, on a hundred corners.
-        x, y = ((before + after) / 2.0).T
+        midway = (before + after) / 2.0
         moved_x, moved_y = (after - before).T
-        away_x, away_y = x - travel[0], y - travel[1]
+        away_x, away_y = (midway - travel).T
         length = np.maximum(np.hypot(away_x, away_y), 1e-3)
         clear = length > CLEAR_PX
         across_x, across_y = -away_y * clear / length, away_x * clear / length
-        # The rotational part of `corners.motion_field`.
-        x_px, y_px, both_px = x * x / focal_px, y * y / focal_px, x * y / focal_px
-        equations = np.empty((x.size, 3))
-        equations[:, 0] = across_x * both_px + across_y * (focal_px + y_px)
-        equations[:, 1] = across_x * (focal_px + x_px) + across_y * both_px
-        equations[:, 2] = across_x * -y + across_y * x
+        field = corners.motion_field(midway, focal_px)
+        equations = across_x[:, None] * field[:, 0] + across_y[:, None] * field[:, 1]
         return cls(clear, equations, moved_x * across_x + moved_y * across_y)
 
     def off(self, turn: NDArray[np.float64]) -> NDArray[np.float64]:
