@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
+
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation as SpatialRotation
@@ -10,7 +12,7 @@ from offline import motion, preprocessing
 from offline.corners import Tracked, focal_px, motion_field, track
 from offline.following import Follower, Step
 from offline.mounting import Mounting
-from offline.rotation import Rotation, rotation
+from offline.rotation import TOGETHER, Rotation, rotation, rotations
 
 from .lamps import picture
 
@@ -154,17 +156,44 @@ def test_pictures_denser_than_a_trips_are_between_of_themselves() -> None:
     assert (found.codes[:5] == found.codes[0]).all()
 
 
+def test_turns_measured_together_are_those_measured_one_by_one() -> None:
+    """Of steps with many corners and few, with parts and without, and of some that tell nothing."""
+    steps = []
+    for k in range(TOGETHER + 5):
+        tracked = track(picture(0.0), picture(3.0 + k % 4, 0.3 * (k % 3), 1.0 - k % 5), 4.0)
+        assert tracked is not None
+        fewer = tracked.only(np.arange(len(tracked.before)) % (1 + k % 3) == 0)
+        part = tracked.only(np.arange(len(tracked.before)) % 2 == 0)
+        assert fewer is not None
+        assert part is not None
+        nowhere = Tracked(np.zeros((6, 2)), np.zeros((6, 2)), 1.0)
+        whole = None if k % 7 == 3 else nowhere if k % 7 == 5 else fewer
+        steps.append(Step(whole, (part, fewer) if k % 2 else ()))
+    together = rotations(steps, STRAIGHT)
+    assert [turn is None for turn in together] == [
+        step.whole is None or not step.whole.before.any() if not step.parts else False
+        for step in steps
+    ]
+    for turn, step in zip(together, steps, strict=True):
+        alone = rotation(step, STRAIGHT)
+        if turn is None or alone is None:
+            assert turn is alone
+            continue
+        assert alone.followed == turn.followed
+        assert astuple(turn)[:-1] == pytest.approx(astuple(alone)[:-1], abs=1e-9)
+
+
 def test_a_recording_is_followed_in_every_phase(monkeypatch: pytest.MonkeyPatch) -> None:
     t_s = np.arange(0.0, 14.0, 0.1)
     planes = np.stack([picture(8.0 * t, -2.0, 0.0) for t in t_s])
     parts: list[int] = []
-    real = motion.rotation
+    real = motion.rotations
 
-    def counted(step: Step, mounting: Mounting) -> Rotation | None:
-        parts.append(len(step.parts))
-        return real(step, mounting)
+    def counted(steps: list[Step], mounting: Mounting) -> list[Rotation | None]:
+        parts.extend(len(step.parts) for step in steps)
+        return real(steps, mounting)
 
-    monkeypatch.setattr(motion, "rotation", counted)
+    monkeypatch.setattr(motion, "rotations", counted)
     mounting, codes = motion.survey_recorded([motion.Drive(planes, t_s, 8.0 * t_s)], 65.0)
     assert mounting is not None
     assert codes[0].any(axis=1).all()
