@@ -21,12 +21,6 @@ LEAST_SHIFT_PX: Final = 5.0
 WINDOW_PX: Final = (9, 9)
 LEVELS: Final = 3
 """Pyramid levels above the plane: shifts of some 40 pixels are found, a turn at a junction."""
-THERE: Final = (cv2.TERM_CRITERIA_COUNT + cv2.TERM_CRITERIA_EPS, 15, 0.02)
-BACK_LEVELS: Final = 2
-BACK: Final = (cv2.TERM_CRITERIA_COUNT + cv2.TERM_CRITERIA_EPS, 10, 0.03)
-"""Iterations, and pixels of the last of them, at which following a corner ends. OpenCV's 30 and
-0.01 at all levels take a quarter more time, and turns are no more exact (measured on rendered
-training roads)."""
 RETURN_PX: Final = 0.5
 """A corner tracked there and back again must come out where it began."""
 _WINDOW: Final = cv2.createHanningWindow((PLANE_WIDTH, PLANE_HEIGHT), cv2.CV_32F)
@@ -165,11 +159,11 @@ def followed(
     """
     there, found, _ = cv2.calcOpticalFlowPyrLK(
         before, after, corners, corners + shift, winSize=window_px, maxLevel=LEVELS,
-        criteria=THERE, flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
+        flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
     )  # fmt: skip
     back, found_back, _ = cv2.calcOpticalFlowPyrLK(
-        after, before, there, there - shift, winSize=window_px, maxLevel=BACK_LEVELS,
-        criteria=BACK, flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
+        after, before, there, there - shift, winSize=window_px, maxLevel=LEVELS,
+        flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
     )  # fmt: skip
     p, q, r = (each[:, 0].astype(np.float64) for each in (corners, there, back))
     kept = (found[:, 0] == 1) & (found_back[:, 0] == 1)

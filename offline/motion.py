@@ -211,8 +211,8 @@ class Survey:
     def watch(self, mounting: Mounting) -> None:
         """Learn from what waited what stays on the windscreen."""
         for step in self._steps:
-            if isinstance(step, Step) and step.whole is not None:
-                self._turn(Step(step.whole), mounting)
+            if isinstance(step, Step):
+                self._turn(step, mounting)
 
     def clear(self) -> None:
         """Leave out corners on the windscreen of what waited."""
@@ -229,28 +229,22 @@ class Survey:
             self._windscreen.watch(step.whole, mounting.focal_px * np.radians(turn.yaw_deg))
         return turn
 
+    def turned(self, mounting: Mounting | None) -> list[Rotation | None]:
+        """Turns between pictures as a mounting tells them."""
+        waiting = [step for step in self._steps if isinstance(step, Step)]
+        turns = iter([] if mounting is None else rotations(waiting, mounting))
+        return [next(turns, None) if isinstance(step, Step) else step for step in self._steps]
+
     def road_pitch(self, mounting: Mounting) -> RoadPitch:
-        """The road's pitch by the turns measured."""
+        """The road's pitch as a mounting tells it."""
         t_s, driven_m = np.asarray(self._t_s), np.asarray(self._driven_m)
-        return road_pitch(t_s, driven_m, self.turns, HILL_M, self._standing(mounting))
+        return road_pitch(t_s, driven_m, self.turned(mounting), HILL_M, self._standing(mounting))
 
     def settle(self, mounting: Mounting | None) -> None:
         """Measure what waited for the mounting."""
         self._mounting, self._sought = mounting, True
-        waiting = [step for step in self._steps if isinstance(step, Step)]
-        turns = iter([] if mounting is None else rotations(waiting, mounting))
-        self._steps = [
-            next(turns, None) if isinstance(step, Step) else step for step in self._steps
-        ]
+        self._steps = list(self.turned(mounting))
         self._waiting = 0
-
-    def lower(self, mounting: Mounting, down_px: float) -> None:
-        """Go on with a mounting whose direction of travel lies that much lower."""
-        self._mounting = mounting
-        self._steps = [
-            step.lowered(down_px) if isinstance(step, Rotation) and step is not STILL else step
-            for step in self._steps
-        ]
 
 
 def settle(surveys: Sequence[Survey], fov_deg: float | None) -> Mounting | None:
@@ -266,22 +260,18 @@ def settle(surveys: Sequence[Survey], fov_deg: float | None) -> Mounting | None:
         for each in surveys:
             each.clear()
         mounting = _mounting_of(surveys, fov_deg)
-    sizes = [len(each.useful()) for each in surveys]
+    if mounting is not None:
+        # A short stretch hardly tells: its estimate is drawn to none.
+        down = LASTING.index("down_px")
+        told = [
+            (each.road_pitch(mounting).lasting[down], len(pairs))
+            for each in surveys
+            if (pairs := each.useful())
+        ]
+        lower = float(np.average([px for px, _ in told], weights=[count for _, count in told]))
+        mounting = replace(mounting, down_px=mounting.down_px + lower)
     for each in surveys:
         each.settle(mounting)
-    if mounting is None:
-        return None
-    # A short stretch hardly tells: its estimate is drawn to none.
-    down = LASTING.index("down_px")
-    told = [
-        (each.road_pitch(mounting).lasting[down], size)
-        for each, size in zip(surveys, sizes, strict=True)
-        if size
-    ]
-    lower_px = float(np.average([px for px, _ in told], weights=[size for _, size in told]))
-    mounting = replace(mounting, down_px=mounting.down_px + lower_px)
-    for each in surveys:
-        each.lower(mounting, lower_px)
     return mounting
 
 

@@ -48,7 +48,7 @@ MAX_OFF_M: Final = 1.0
 """And so many metres more: a car that creeps has all its pictures in one place."""
 CODE_BYTES: Final = 12
 """Bytes that say how the camera moved (`offline.motion`); they travel beside the planes."""
-VERSION: Final = "grey-160x96-stack5-motion12-v13"
+VERSION: Final = "grey-160x96-stack5-motion12-v12"
 """Names this preprocessing in a model's card; a model made for another one is refused."""
 
 __all__ = [

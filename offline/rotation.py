@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -61,10 +61,6 @@ class Rotation:
     def sure(self) -> float:
         """From 0 to 1, how far the turn may be trusted."""
         return 1.0 / (1.0 + (DOUBTFUL / self.agreeing) ** 2)
-
-    def lowered(self, down_px: float) -> Rotation:
-        """The turn if the direction of travel lies that much lower, to the first order."""
-        return replace(self, pitch_deg=self.pitch_deg + self.pitch_per_down_px * down_px)
 
 
 DOUBTFUL: Final = 6.0

@@ -27,8 +27,7 @@ from offline.training.persistence import Persistence
 
 STAND_IN_PERSISTENCE = Persistence(share=0.45, length_m=50.0)
 """About as long as the released networks' mistakes about slopes last: 0.45 and 50 m of version
-0.12, 0.45 and 30 m of 0.13, 0.50 and 45 m of 0.15, 0.40 and 60 m of 0.15.1, 0.45 and 50 m of
-0.15.2."""
+0.12, 0.45 and 30 m of 0.13, 0.50 and 45 m of 0.15, 0.40 and 60 m of 0.15.1."""
 
 
 @dataclass(frozen=True)
