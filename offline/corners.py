@@ -192,7 +192,7 @@ def motion_field(places: Places, focal_px: float) -> NDArray[np.float64]:
     ndarray, shape (..., 2, 3)
     """
     x, y = places[..., 0], places[..., 1]
-    # Filled in place: this runs a dozen times a step.
+    # Filled in place: this runs for every step of a drive.
     field = np.empty((*x.shape, 2, 3))
     field[..., 0, 0] = field[..., 1, 1] = x * y / focal_px
     field[..., 0, 1] = focal_px + x * x / focal_px

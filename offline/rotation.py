@@ -71,7 +71,7 @@ SCALES_PX: Final = corners.SCALES_PX[2:]
 CLEAR_PX: Final = 2.0
 """Nearer to the direction of travel the lines that lead away from it are not known."""
 TOGETHER: Final = 32
-"""Steps measured at once: one by one, most of the time is the library's for each small matrix."""
+"""Steps measured at once: one by one, each small matrix costs calls of its own."""
 AGAIN: Final = 2
 """Pass before which the direction of travel is placed anew."""
 TRIED_RAD: Final = np.radians(
